@@ -1,0 +1,110 @@
+import type { Clock } from '../shared/base/index.ts';
+import {
+  decodeWorkload,
+  encodeBatch,
+  epochFromWire,
+  ledgerToWire,
+  planFromWire,
+  type Assign,
+  type Finished,
+  type Progress,
+  type ResultsPlane,
+} from '../shared/wire/index.ts';
+import type { AllowList } from './allow-list.ts';
+import { Engine, type EngineResult } from './engine.ts';
+import { Outbox } from './outbox.ts';
+
+/** Iterations under way when a run is stopped have this long to end by themselves. */
+const STOP_GRACE_US = 5_000_000;
+
+/** One agent's part in one run: the engine that makes the load and the outbox that carries its results. */
+export class Assignment {
+  readonly runId: string;
+  private readonly engine: Engine;
+  private readonly outbox: Outbox;
+  private isLoadEnded = false;
+
+  /** Fetches and loads everything the run needs. Throws `AppError` when it cannot take part. */
+  static async prepare(
+    assign: Assign,
+    identity: AgentIdentity,
+    plane: ResultsPlane,
+    clock: Clock,
+    isAllowed: AllowList,
+  ): Promise<Assignment> {
+    const { runId, plan, workloadHash, epochs } = assign;
+    if (plan === undefined) throw new TypeError('an assignment carries a plan');
+    const workload = decodeWorkload(await plane.getWorkload(workloadHash), workloadHash);
+    const outbox = new Outbox(async (sequence, sealed) => {
+      const key = { agent: identity.agentId, incarnation: identity.incarnation, sequence };
+      await plane.publishBatch(runId, key, encodeBatch({ key, ...sealed }));
+    }, clock);
+    const engine = await Engine.prepare({
+      agentId: identity.agentId,
+      plan: planFromWire(plan),
+      epochs: epochs.map(epochFromWire),
+      workload,
+      clock,
+      isAllowed,
+      onSealed: (sealed) => {
+        outbox.add(sealed);
+      },
+      outboxLength: () => outbox.length,
+    });
+    return new Assignment(runId, engine, outbox);
+  }
+
+  private constructor(runId: string, engine: Engine, outbox: Outbox) {
+    this.runId = runId;
+    this.engine = engine;
+    this.outbox = outbox;
+  }
+
+  /** Runs the load from `zeroUs` on the agent's clock; `onLoadEnded` when it is over, and resolves when everything is acknowledged too. */
+  async run(zeroUs: number, onLoadEnded: () => void): Promise<Finished> {
+    const result = await this.engine.run(zeroUs);
+    this.isLoadEnded = true;
+    onLoadEnded();
+    await this.outbox.drained();
+    return finished(this.runId, result, this.outbox.sequences);
+  }
+
+  stop(atUs: number): void {
+    this.engine.stop(atUs, STOP_GRACE_US);
+  }
+
+  /** Nobody waits for what is not acknowledged yet. */
+  async release(): Promise<void> {
+    this.engine.stop(0, 0);
+    await this.outbox.abandon();
+  }
+
+  get progress(): Progress {
+    const { engine, runId } = this;
+    const elapsedUs = Number.isFinite(engine.elapsedUs) ? engine.elapsedUs : 0;
+    return {
+      runId,
+      elapsedUs,
+      activeVus: engine.activeVus,
+      ledgers: engine.ledgers.map(ledgerToWire),
+      samplesRecorded: engine.samplesRecorded,
+      loadEnded: this.isLoadEnded,
+    };
+  }
+
+  /** Why results are not getting through, while they are not. */
+  get outboxFailure(): string | undefined {
+    return this.outbox.failure;
+  }
+}
+
+export interface AgentIdentity {
+  readonly agentId: string;
+  /** New with every process. */
+  readonly incarnation: string;
+}
+
+function finished(runId: string, result: EngineResult, batches: number): Finished {
+  const { ledgers, scriptError, ...rest } = result;
+  return { runId, batches, ledgers: ledgers.map(ledgerToWire), scriptError: scriptError ?? '', ...rest };
+}

@@ -1,0 +1,200 @@
+import { BODY_BYTES_MAX, HEAD_BYTES_MAX, type Clock } from '../shared/base/index.ts';
+import { type Epoch, type Plan, type PlannedScenario, type Workload } from '../shared/plan/index.ts';
+import type { ScenarioLedger } from '../shared/stats/index.ts';
+import { createExecutor, type Executor } from './executors/index.ts';
+import { readyFlows, type ReadyFlows } from './flow/ready-flows.ts';
+import { HealthMonitor } from './health.ts';
+import type { SealedInterval } from './outbox.ts';
+import { Pacer } from './pacer.ts';
+import { createHttpContext, type HttpContext } from './protocol/index.ts';
+import { Recorder } from './recorder.ts';
+
+export interface EngineOptions {
+  readonly agentId: string;
+  readonly plan: Plan;
+  readonly epochs: readonly Epoch[];
+  readonly workload: Workload;
+  readonly clock: Clock;
+  /** The agent's own allow-list. */
+  readonly isAllowed: (host: string, port: number) => boolean;
+  /** Takes every sealed interval, in order, without holes. */
+  readonly onSealed: (sealed: SealedInterval) => void;
+  readonly outboxLength: () => number;
+}
+
+export interface EngineResult {
+  readonly ledgers: readonly ScenarioLedger[];
+  readonly samplesRecorded: number;
+  /** Samples that went to the catch-all series. */
+  readonly cappedSamples: number;
+  /** First thing the scenario's own code threw, with its source line. */
+  readonly scriptError: string | undefined;
+  readonly scriptErrors: number;
+  /** How late the run's zero was noticed, microseconds. */
+  readonly startErrorUs: number;
+}
+
+/** Runs one agent's share of a plan: pacer → executors → actors → sockets → recorder → sealed intervals.
+ *  `prepare` does everything that takes time; `run` begins at one instant. */
+export class Engine {
+  private readonly options: EngineOptions;
+  private readonly http: HttpContext;
+  private readonly recorder: Recorder;
+  private readonly flows: ReadyFlows;
+  private readonly health: HealthMonitor;
+  private readonly pacer: Pacer;
+  private readonly intervalUs: number;
+  private executors: readonly Executor[] = [];
+  private zeroUs = Infinity;
+  /** Intervals sealed so far; also the index of the one being filled. */
+  private interval = 0;
+  /** Agent-clock end of the interval being filled. */
+  private boundaryUs = Infinity;
+  private startErrorUs = -1;
+  private finish: (() => void) | undefined;
+
+  /** Loads the flows. Throws `AppError('SCRIPT_THREW')` when the scenario's own code throws while it is loaded. */
+  static async prepare(options: EngineOptions): Promise<Engine> {
+    const { clock, isAllowed, workload, plan } = options;
+    const http = createHttpContext({ clock, bodyBytesMax: BODY_BYTES_MAX, headBytesMax: HEAD_BYTES_MAX, isAllowed, tls: {} });
+    const recorder = new Recorder();
+    return new Engine(options, http, recorder, await readyFlows(workload, plan, recorder, http));
+  }
+
+  private constructor(options: EngineOptions, http: HttpContext, recorder: Recorder, flows: ReadyFlows) {
+    this.options = options;
+    this.http = http;
+    this.recorder = recorder;
+    this.flows = flows;
+    this.intervalUs = options.plan.intervalMs * 1000;
+    this.health = new HealthMonitor(options.clock);
+    this.pacer = new Pacer(options.clock, (nowUs) => this.turn(nowUs));
+  }
+
+  /** Runs the whole plan from `zeroUs` (agent clock) and resolves when its last iteration is over and sealed. Call once. */
+  async run(zeroUs: number): Promise<EngineResult> {
+    this.zeroUs = zeroUs;
+    this.boundaryUs = zeroUs + this.intervalUs;
+    this.executors = this.options.plan.scenarios.map((scenario) => this.executor(scenario));
+    await new Promise<void>((resolve) => {
+      this.finish = resolve;
+      this.pacer.wake();
+    });
+    await this.pacer.close();
+    const nowUs = this.options.clock.nowUs();
+    this.beforeSample(nowUs);
+    this.seal(nowUs, true);
+    this.health.close();
+    for (const executor of this.executors) executor.close();
+    await this.http.close();
+    return {
+      ledgers: this.ledgers,
+      samplesRecorded: this.recorder.samples,
+      cappedSamples: this.recorder.cappedSamples,
+      scriptError: this.flows.scriptErrors.first,
+      scriptErrors: this.flows.scriptErrors.count,
+      startErrorUs: this.startErrorUs,
+    };
+  }
+
+  /** Ends the plan at run-relative `atUs`; iterations under way have `graceUs` to end by themselves. */
+  stop(atUs: number, graceUs: number): void {
+    for (const executor of this.executors) executor.stop(atUs, graceUs);
+    this.pacer.wake();
+  }
+
+  /** Run-relative, microseconds; negative before the start. */
+  get elapsedUs(): number {
+    return this.options.clock.nowUs() - this.zeroUs;
+  }
+
+  /** What was done so far, by scenario. */
+  get ledgers(): ScenarioLedger[] {
+    const { elapsedUs } = this;
+    return this.executors.map((executor) => executor.ledger(elapsedUs));
+  }
+
+  get samplesRecorded(): number {
+    return this.recorder.samples;
+  }
+
+  get activeVus(): number {
+    return this.executors.reduce((sum, executor) => sum + executor.activeVus, 0);
+  }
+
+  private executor(scenario: PlannedScenario): Executor {
+    const { plan, epochs, agentId, clock } = this.options;
+    const recorder = this.recorder.scenario(scenario.name);
+    const around = {
+      clock,
+      recorder,
+      beforeSample: this.beforeSample,
+      afterResponse: this.afterResponse,
+      ended: (actor: Parameters<Executor['ended']>[0], isCompleted: boolean, endedUs: number): void => {
+        executor.ended(actor, isCompleted, endedUs);
+        if (executor.isDone) setImmediate(this.settle);
+      },
+    };
+    const executor = createExecutor(scenario, {
+      plan,
+      epochs,
+      agentId,
+      zeroUs: this.zeroUs,
+      recorder,
+      createActor: (vu) => this.flows.createActor(scenario.name, vu, around),
+      observeLag: (lagUs) => {
+        this.health.observeLag(lagUs);
+      },
+    });
+    return executor;
+  }
+
+  /** One turn: everything in it sees the same `nowUs`. */
+  private turn(nowUs: number): number {
+    if (nowUs < this.zeroUs) return this.zeroUs;
+    this.beforeSample(nowUs);
+    const elapsedUs = nowUs - this.zeroUs;
+    if (this.startErrorUs < 0) this.startErrorUs = elapsedUs;
+    let dueUs = Infinity;
+    let isDone = true;
+    for (const executor of this.executors) {
+      executor.turn(elapsedUs);
+      dueUs = Math.min(dueUs, executor.dueUs);
+      isDone &&= executor.isDone;
+    }
+    if (isDone) {
+      this.finish?.();
+      return Infinity;
+    }
+    return Math.min(this.zeroUs + dueUs, this.boundaryUs);
+  }
+
+  private readonly settle = (): void => {
+    if (this.executors.every((executor) => executor.isDone)) this.finish?.();
+  };
+
+  /** A sample belongs to the interval in which it ended, so an interval that is over is sealed before anything later is recorded. */
+  private readonly beforeSample = (endedUs: number): void => {
+    while (endedUs >= this.boundaryUs) this.seal(this.boundaryUs, false);
+  };
+
+  private readonly afterResponse = (nowUs: number): void => {
+    this.pacer.notice(nowUs);
+  };
+
+  private seal(atUs: number, isFinal: boolean): void {
+    const { http, recorder, health, options } = this;
+    const elapsedUs = atUs - this.zeroUs;
+    options.onSealed({
+      intervalIndex: this.interval,
+      intervalCount: 1,
+      ...recorder.seal(),
+      ledgers: this.executors.map((executor) => executor.ledger(elapsedUs)),
+      samplesRecorded: recorder.samples,
+      health: health.seal(http.openSockets, this.activeVus, options.outboxLength()),
+      isFinal,
+    });
+    this.interval++;
+    this.boundaryUs += this.intervalUs;
+  }
+}

@@ -1,0 +1,131 @@
+import { createSchedule, endUs, ownedVus, Stripe, type PlannedScenario } from '../../shared/plan/index.ts';
+import type { OpenLoad } from '../../shared/plan/index.ts';
+import type { ScenarioLedger } from '../../shared/stats/index.ts';
+import type { Actor } from '../flow/actor.ts';
+import type { Executor, ExecutorContext } from './executor.ts';
+import { Tally } from './tally.ts';
+import { WaitingLine } from './waiting-line.ts';
+
+/** Arrivals that may wait for a VU on one agent; an arrival beyond is dropped and counted. 16 bytes each. */
+const WAITING_MAX = 1_000_000;
+
+/** constant-arrival-rate and ramping-arrival-rate: arrivals come at the plan's instants whether or not earlier ones have been answered.
+ *  An arrival without a free VU waits and keeps its intended instant, so the wait shows in its response time. */
+export class ArrivalRate implements Executor {
+  readonly scenario: string;
+  private readonly stripe: Stripe;
+  private readonly context: ExecutorContext;
+  private readonly tally = new Tally();
+  private readonly waiting = new WaitingLine(WAITING_MAX);
+  /** Owned VUs that have not been needed yet, lowest number last. */
+  private readonly unused: number[];
+  /** Free actors; the last one used is used again first, so few connections carry a light load. */
+  private readonly free: Actor[] = [];
+  private readonly busy = new Set<Actor>();
+  private readonly startedAtUs = new Map<Actor, number>();
+  private cutUs = Infinity;
+  private graceEndsUs: number;
+  private isOver = false;
+
+  constructor(scenario: PlannedScenario & { readonly load: OpenLoad }, context: ExecutorContext) {
+    const { plan, epochs, agentId } = context;
+    this.scenario = scenario.name;
+    this.context = context;
+    this.stripe = new Stripe(scenario, createSchedule(scenario, plan.seed), epochs, agentId);
+    this.unused = epochs[0] === undefined ? [] : ownedVus(epochs[0], scenario.load, agentId).reverse();
+    this.graceEndsUs = endUs(scenario) + scenario.gracefulStopUs;
+    const ready = Math.min(this.unused.length, Math.ceil((scenario.load.preAllocatedVus * this.unused.length) / scenario.load.maxVus));
+    for (let i = 0; i < ready; i++) this.free.push(context.createActor(this.unused.pop() ?? 0));
+  }
+
+  get dueUs(): number {
+    if (this.isOver) return Infinity;
+    const arrivalUs = this.stripe.instantUs < this.cutUs ? this.stripe.instantUs : Infinity;
+    // Only while something is left to interrupt or drop does the end of the grace matter.
+    return this.busy.size + this.waiting.length > 0 ? Math.min(arrivalUs, this.graceEndsUs) : arrivalUs;
+  }
+
+  get isDone(): boolean {
+    return (
+      this.busy.size === 0 && this.waiting.length === 0 && (this.isOver || this.stripe.index < 0 || this.stripe.instantUs >= this.cutUs)
+    );
+  }
+
+  get activeVus(): number {
+    return this.busy.size;
+  }
+
+  turn(nowUs: number): void {
+    const { stripe } = this;
+    while (stripe.instantUs <= nowUs && stripe.instantUs < this.cutUs && !this.isOver) {
+      const { index, instantUs } = stripe;
+      stripe.advance();
+      this.context.observeLag(nowUs - instantUs);
+      this.arrive(index, instantUs, nowUs);
+    }
+    if (nowUs >= this.graceEndsUs && !this.isOver) this.finish(nowUs);
+  }
+
+  stop(atUs: number, graceUs: number): void {
+    this.cutUs = Math.min(this.cutUs, atUs);
+    this.graceEndsUs = Math.min(this.graceEndsUs, atUs + graceUs);
+    this.drop(this.waiting.clear());
+  }
+
+  /** A VU's iteration is over: its next arrival may have been waiting for it. */
+  ended(actor: Actor, isCompleted: boolean, endedAtUs: number): void {
+    this.busy.delete(actor);
+    this.tally.end(isCompleted);
+    this.context.recorder.iterationEnded(endedAtUs - (this.startedAtUs.get(actor) ?? endedAtUs), isCompleted, this.busy.size);
+    if (this.waiting.length > 0 && !this.isOver) {
+      const { firstIndex, firstIntendedUs } = this.waiting;
+      this.waiting.shift();
+      this.begin(actor, firstIndex, firstIntendedUs, endedAtUs - this.context.zeroUs);
+    } else {
+      this.free.push(actor);
+    }
+  }
+
+  ledger(nowUs: number): ScenarioLedger {
+    const coveredUntilUs = Math.min(nowUs, this.stripe.instantUs, this.cutUs);
+    return { scenario: this.scenario, coveredUntilUs, waiting: this.waiting.length, ledger: this.tally.counts };
+  }
+
+  close(): void {
+    for (const actor of [...this.free, ...this.busy]) actor.close();
+  }
+
+  private arrive(index: number, intendedUs: number, nowUs: number): void {
+    const actor = this.free.pop() ?? this.another();
+    if (actor !== undefined) this.begin(actor, index, intendedUs, nowUs);
+    else if (!this.waiting.push(index, intendedUs)) this.drop(1);
+  }
+
+  private another(): Actor | undefined {
+    const vu = this.unused.pop();
+    return vu === undefined ? undefined : this.context.createActor(vu);
+  }
+
+  private begin(actor: Actor, index: number, intendedUs: number, nowUs: number): void {
+    this.busy.add(actor);
+    this.tally.started++;
+    const startUs = this.context.zeroUs + nowUs;
+    this.startedAtUs.set(actor, startUs);
+    this.context.recorder.iterationStarted(nowUs - intendedUs, this.busy.size);
+    actor.start(index, this.context.zeroUs + intendedUs, startUs);
+  }
+
+  /** The grace is over: what still waits was never started, what still runs is interrupted. */
+  private finish(nowUs: number): void {
+    this.isOver = true;
+    this.cutUs = Math.min(this.cutUs, nowUs);
+    this.drop(this.waiting.clear());
+    for (const actor of [...this.busy]) actor.interrupt();
+  }
+
+  private drop(count: number): void {
+    if (count === 0) return;
+    this.tally.dropped += count;
+    this.context.recorder.iterationsDropped(count);
+  }
+}

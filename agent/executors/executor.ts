@@ -1,0 +1,37 @@
+import type { Epoch, Plan } from '../../shared/plan/index.ts';
+import type { ScenarioLedger } from '../../shared/stats/index.ts';
+import type { Actor } from '../flow/actor.ts';
+import type { ScenarioRecorder } from '../recorder.ts';
+
+/** One scenario's load on one agent. The engine turns it; it starts iterations and never waits for one. */
+export interface Executor {
+  readonly scenario: string;
+  /** Run-relative instant at which `turn` wants to be called next; `Infinity` when only a VU's end can bring something new. */
+  readonly dueUs: number;
+  /** True when every iteration is over and none will start. */
+  readonly isDone: boolean;
+  readonly activeVus: number;
+  /** Starts whatever is due at run-relative `nowUs`. */
+  turn(nowUs: number): void;
+  /** An actor of this executor has ended its iteration, at `endedAtUs` on the agent's clock. */
+  ended(actor: Actor, isCompleted: boolean, endedAtUs: number): void;
+  /** The plan ends at `atUs`: nothing planned at or after it starts; iterations under way have `graceUs` to end. */
+  stop(atUs: number, graceUs: number): void;
+  /** Cumulative, for the batch sealed at run-relative `nowUs`. */
+  ledger(nowUs: number): ScenarioLedger;
+  close(): void;
+}
+
+/** What an executor is given beside its scenario. */
+export interface ExecutorContext {
+  readonly plan: Plan;
+  readonly epochs: readonly Epoch[];
+  readonly agentId: string;
+  /** The run's zero on the agent's clock: actors count from it. */
+  readonly zeroUs: number;
+  readonly recorder: ScenarioRecorder;
+  /** Makes the actor of one VU. */
+  createActor(vu: number): Actor;
+  /** A due arrival was noticed this late. */
+  observeLag(lagUs: number): void;
+}

@@ -1,0 +1,9 @@
+import { hash32, seedFor, type RowSet } from '../../shared/plan/index.ts';
+
+/** The row of a data set that iteration `index` uses. Every agent computes the same row for the same index, so over the whole cluster
+ *  `unique` and `sequential` use each row once before any is used again. */
+export function rowFor(set: RowSet, name: string, seed: number, index: number): readonly string[] {
+  const { length } = set.rows;
+  const at = set.order === 'random' ? hash32(seedFor(seed, name), index) % length : index % length;
+  return set.rows[at] ?? [];
+}

@@ -1,0 +1,91 @@
+import type { Method, RequestStep, Step } from '../../shared/plan/index.ts';
+import type { Origin } from '../protocol/index.ts';
+import { buildHead, type HttpContext } from '../protocol/index.ts';
+import type { Recorder, StepRecorder } from '../recorder.ts';
+import { readyCapture, type Finder } from './captures.ts';
+import { readyCheck, type ReadyCheck } from './checks.ts';
+import { readyTemplate, type ReadyTemplate, type TemplateSources, type Values } from './template.ts';
+
+/** A flow of steps made ready once per scenario and shared by its VUs: everything constant is computed here, not per request. */
+export type ReadyStep = ReadyRequest | { readonly kind: 'think'; readonly minUs: number; readonly maxUs: number };
+
+export interface ReadyRequest {
+  readonly kind: 'request';
+  readonly recorder: StepRecorder;
+  readonly isHead: boolean;
+  readonly timeoutMs: number;
+  readonly checks: readonly ReadyCheck[];
+  readonly captures: readonly { readonly slot: number; readonly find: Finder }[];
+  /** A check on the status decides what is expected; without one, 400 and above are failures. */
+  readonly checksStatus: boolean;
+  readonly keepHeaders: boolean;
+  readonly keepBody: boolean;
+  /** The bytes to send when no part depends on the iteration. */
+  readonly constant: WireRequest | undefined;
+  /** The bytes to send for `values`; `undefined` when interpolation made something that cannot be sent. Throws `MissingValue`. */
+  render(values: Values): WireRequest | undefined;
+}
+
+export interface WireRequest {
+  readonly origin: Origin;
+  readonly head: string;
+  readonly body: Buffer | undefined;
+}
+
+export function readySteps(
+  steps: readonly Step[],
+  scenario: string,
+  recorder: Recorder,
+  http: HttpContext,
+  sources: TemplateSources,
+): ReadyStep[] {
+  return steps.map((step) => {
+    switch (step.kind) {
+      case 'think':
+        return step;
+      case 'request':
+        return readyRequest(step, recorder.step(scenario, step.name, step.method), http, sources);
+    }
+  });
+}
+
+function readyRequest(step: RequestStep, recorder: StepRecorder, http: HttpContext, sources: TemplateSources): ReadyRequest {
+  const url = readyTemplate(step.url, sources);
+  const headers = step.headers.map(([name, value]) => [name, readyTemplate(value, sources)] as const);
+  const body = step.body === undefined ? undefined : readyTemplate(step.body, sources);
+  const checks = step.checks.map(readyCheck);
+  const render = (values: Values): WireRequest | undefined => wireRequest(http, step.method, url, headers, body, values);
+  const isConstant = [url, body, ...headers.map(([, value]) => value)].every((part) => part === undefined || part.constant !== undefined);
+  return {
+    kind: 'request',
+    recorder,
+    isHead: step.method === 'HEAD',
+    timeoutMs: step.timeoutMs,
+    checks,
+    captures: step.captures.map((capture) => ({ slot: sources.slots.slot(capture.name), find: readyCapture(capture) })),
+    checksStatus: checks.some((check) => check.isOnStatus),
+    keepHeaders:
+      step.checks.some((check) => check.subject.kind === 'header') || step.captures.some((capture) => capture.from.kind === 'header'),
+    keepBody:
+      step.checks.some((check) => check.subject.kind === 'body' || check.subject.kind === 'json') ||
+      step.captures.some((capture) => capture.from.kind !== 'header'),
+    constant: isConstant ? render({ vu: 0, iteration: 0, captured: [] }) : undefined,
+    render,
+  };
+}
+
+function wireRequest(
+  http: HttpContext,
+  method: Method,
+  url: ReadyTemplate,
+  headers: readonly (readonly [string, ReadyTemplate])[],
+  body: ReadyTemplate | undefined,
+  values: Values,
+): WireRequest | undefined {
+  const target = http.parseUrl(url.render(values));
+  if (target === undefined) return undefined;
+  const bytes = body === undefined ? undefined : Buffer.from(body.render(values), 'utf8');
+  const lines = headers.map(([name, value]) => [name, value.render(values)] as const);
+  const head = buildHead(method, target.path, target.origin, lines, bytes?.length);
+  return head === undefined ? undefined : { origin: target.origin, head, body: bytes };
+}

@@ -1,0 +1,59 @@
+import type { Clock } from '../shared/base/index.ts';
+import { createSleeper, type Sleeper } from './sleeper.ts';
+
+/** Called once per turn with the one reading of the clock that everybody in the turn sees; returns the next instant something is due. */
+export type Turn = (nowUs: number) => number;
+
+/** A due instant nearer than this is not worth a sleep: waking the thread takes longer. The loop turns instead, I/O in between. */
+const SPIN_BELOW_US = 80;
+
+/** Wakes the event loop when something is due, far closer than timers do (see `sleeper.ts`), and fires everything due in one turn.
+ *  It never waits for what it fires: waiting would hide the target's stalls (coordinated omission). */
+export class Pacer {
+  private readonly clock: Clock;
+  private readonly turn: Turn;
+  private readonly sleeper: Sleeper;
+  private dueUs = Infinity;
+  private isSpinning = false;
+  private isClosed = false;
+
+  constructor(clock: Clock, turn: Turn) {
+    this.clock = clock;
+    this.turn = turn;
+    this.sleeper = createSleeper(this.wake);
+  }
+
+  /** Runs a turn now and sleeps until what it says is due next. Call it to start, and when something became due earlier. */
+  readonly wake = (): void => {
+    if (!this.isClosed) this.run(this.clock.nowUs());
+  };
+
+  /** For whoever just read the clock anyway (a response arrived): fires what is due without waiting for the next wake-up. */
+  notice(nowUs: number): void {
+    if (nowUs >= this.dueUs && !this.isClosed) this.run(nowUs);
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await this.sleeper.close();
+  }
+
+  private run(nowUs: number): void {
+    // Nothing is due while the turn runs: a response noticed inside it must not start another.
+    this.dueUs = Infinity;
+    this.dueUs = this.turn(nowUs);
+    const waitUs = this.dueUs - nowUs;
+    if (waitUs > SPIN_BELOW_US) {
+      this.sleeper.sleepUntil(this.dueUs);
+      return;
+    }
+    if (this.isSpinning) return;
+    this.isSpinning = true;
+    setImmediate(this.spun);
+  }
+
+  private readonly spun = (): void => {
+    this.isSpinning = false;
+    this.wake();
+  };
+}

@@ -1,0 +1,61 @@
+import type { RequestError } from '../../shared/stats/index.ts';
+
+/** Where a request goes. One object per distinct scheme, host and port of a run, shared by every VU. */
+export interface Origin {
+  readonly isTls: boolean;
+  /** Name or address to connect to, without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** `host` header value: the port is left out when it is the scheme's own. */
+  readonly authority: string;
+}
+
+/** One request and its answer. A VU owns one and fills it again for every step, so the hot path allocates nothing. */
+export interface Exchange {
+  // The request: set by the flow before `send`.
+  origin: Origin;
+  /** Whole request head, blank line included, as latin1 text. */
+  head: string;
+  body: Buffer | undefined;
+  /** A response to HEAD has no body whatever its headers say. */
+  isHead: boolean;
+  timeoutMs: number;
+  /** Without these two, headers and body are read and counted but not kept. */
+  keepHeaders: boolean;
+  keepBody: boolean;
+
+  // The answer: set by the protocol before `onDone`. Instants are `Clock.nowUs()` readings, 0 when never reached.
+  /** 0 when no final response head arrived. */
+  status: number;
+  error: RequestError | undefined;
+  /** `send` was called. */
+  startedUs: number;
+  /** The request's first byte was handed to the kernel (a usable connection was there). */
+  sentUs: number;
+  /** First byte of the response arrived. */
+  firstByteUs: number;
+  /** Last byte of the response arrived, or the request failed. */
+  endedUs: number;
+  /** Durations, microseconds; 0 on a kept connection. */
+  connectingUs: number;
+  tlsUs: number;
+  /** Bytes on the wire, heads included; TLS framing not. */
+  bytesSent: number;
+  bytesReceived: number;
+  /** Bytes of the decoded (de-chunked) body. */
+  bodyBytes: number;
+  /** Names in lower case, in order of arrival, duplicates kept: name, value, name, value, … Only with `keepHeaders`. */
+  headers: string[];
+  /** Only with `keepBody`, and never more than the limit. */
+  responseBody: Buffer | undefined;
+}
+
+/** What one VU sends its requests through. One request at a time: `send` must not be called again before the callback ran. */
+export interface HttpClient {
+  /** Sends and calls `onDone` exactly once, never synchronously within `send`. Never throws for anything the network does. */
+  send(exchange: Exchange, onDone: (exchange: Exchange) => void): void;
+  /** Ends the request in flight, if any, with the error `aborted`: its callback runs before this returns. */
+  abort(): void;
+  /** Aborts, then closes every connection of this VU. */
+  close(): void;
+}

@@ -1,0 +1,73 @@
+import { createSchedule, Stripe, type Epoch, type Plan, type PlannedScenario, type Schedule } from '../shared/plan/index.ts';
+import type { Ledger, SampleLedger, ScenarioLedger } from '../shared/stats/index.ts';
+
+/** What is known of one agent's part when a run is settled. */
+export interface AgentAccount {
+  readonly agent: string;
+  /** Its newest word, from a batch or a heartbeat; empty when it never said anything. */
+  readonly ledgers: readonly ScenarioLedger[];
+  readonly samplesRecorded: number;
+  /** It ended its part: what it says is final. */
+  readonly isFinal: boolean;
+  /** Run-relative instant of its last sign of life, microseconds. Only of interest when it is not final. */
+  readonly lastSeenUs: number;
+}
+
+/** Settles a run: what was planned, from the plan alone, against what every agent says it did.
+ *  `cutUs` is the run-relative instant at which the run was stopped, `Infinity` when it was not.
+ *
+ *  For an agent that was lost, indices planned up to its last sign of life that it did not account for are `unknown`, later ones
+ *  are `undelivered`, and what it had started but not ended is `interrupted`. For an agent that is final nothing is assumed: if its
+ *  numbers do not match the plan, the ledger will not balance, and says so. */
+export function settle(
+  plan: Plan,
+  epochs: readonly Epoch[],
+  cutUs: number,
+  accounts: readonly AgentAccount[],
+  samples: Pick<SampleLedger, 'merged' | 'duplicate'>,
+): Ledger {
+  const sum = { planned: 0, started: 0, dropped: 0, undelivered: 0, unknown: 0, completed: 0, interrupted: 0 };
+  for (const scenario of plan.scenarios) {
+    const schedule = scenario.load.kind === 'constant-vus' ? undefined : createSchedule(scenario, plan.seed);
+    if (schedule !== undefined) sum.planned += plannedBefore(schedule, cutUs);
+    for (const account of accounts) {
+      const said = account.ledgers.find((one) => one.scenario === scenario.name)?.ledger;
+      const { started, dropped, completed, interrupted } = said ?? NOTHING;
+      sum.started += started;
+      sum.dropped += dropped;
+      sum.completed += completed;
+      sum.interrupted += account.isFinal ? interrupted : started - completed;
+      if (schedule === undefined) sum.planned += started + dropped;
+      else if (!account.isFinal) {
+        const own = shareOf(scenario, schedule, epochs, account, cutUs);
+        const accounted = started + dropped;
+        const seen = Math.max(own.untilLastSeen, accounted);
+        sum.unknown += seen - accounted;
+        sum.undelivered += own.inAll - seen;
+      }
+    }
+  }
+  const recorded = accounts.reduce((total, account) => total + account.samplesRecorded, 0);
+  // More merged than recorded cannot be missing; it shows as an imbalance.
+  const missing = Math.max(0, recorded - samples.merged);
+  return { ...sum, samples: { recorded, merged: samples.merged, missing, duplicate: samples.duplicate } };
+}
+
+const NOTHING = { started: 0, dropped: 0, completed: 0, interrupted: 0 };
+
+/** Arrivals of the whole plan with instants before `cutUs`. */
+export function plannedBefore(schedule: Schedule, cutUs: number): number {
+  return cutUs === Infinity ? schedule.count : schedule.countBefore(cutUs);
+}
+
+function shareOf(
+  scenario: PlannedScenario,
+  schedule: Schedule,
+  epochs: readonly Epoch[],
+  { agent, lastSeenUs }: AgentAccount,
+  cutUs: number,
+): { readonly inAll: number; readonly untilLastSeen: number } {
+  const stripe = new Stripe(scenario, schedule, epochs, agent);
+  const endUs = Math.min(cutUs, Number.MAX_SAFE_INTEGER);
+  return { inAll: stripe.countBefore(endUs), untilLastSeen: stripe.countBefore(Math.min(endUs, lastSeenUs)) };
+}

@@ -1,0 +1,62 @@
+import { InvalidArgumentError, Option } from 'commander';
+import { DEFAULTS } from '../../shared/base/index.ts';
+
+/** Sets the exit code of the process. Every command calls it once, or throws. */
+export type Exit = (code: number) => void;
+
+export const LOCAL_COORDINATOR = `${DEFAULTS.controlHost}:${DEFAULTS.controlPort}`;
+
+/** `--coordinator HOST:PORT`; flags beat the environment, the environment beats the default. */
+export function coordinatorOption(): Option {
+  return new Option('--coordinator <host:port>', 'the coordinator').env('MUSTER_COORDINATOR').argParser(parseAddress);
+}
+
+export function natsOption(): Option {
+  return new Option('--nats <url>', 'NATS server with JetStream; several with commas').env('MUSTER_NATS');
+}
+
+export function parseAddress(text: string): string {
+  const port = Number(/^.+:(\d{1,5})$/.exec(text)?.[1] ?? NaN);
+  if (!(port >= 0 && port <= 65_535)) throw new InvalidArgumentError('Expected HOST:PORT, such as 127.0.0.1:7700.');
+  return text;
+}
+
+export function parseCount(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < min || value > max)
+      throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+/** Collects a flag that may be given several times. */
+export function collect(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value];
+}
+
+export function parsePairs(pairs: readonly string[] | undefined, flag: string): Record<string, string> {
+  return Object.fromEntries(
+    (pairs ?? []).map((pair) => {
+      const at = pair.indexOf('=');
+      if (at < 1) throw new InvalidArgumentError(`${flag} ${pair}: expected KEY=VALUE.`);
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
+
+/** Resolves with the signal's name when the process is told to end. A second signal ends it at once. */
+export function untilSignal(onSignal: (signal: NodeJS.Signals) => void): () => void {
+  let isTold = false;
+  const tell = (signal: NodeJS.Signals): void => {
+    if (isTold) process.exit(130);
+    isTold = true;
+    onSignal(signal);
+  };
+  process.on('SIGINT', tell);
+  process.on('SIGTERM', tell);
+  return () => {
+    process.off('SIGINT', tell);
+    process.off('SIGTERM', tell);
+  };
+}

@@ -1,0 +1,63 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { createLog, DEFAULTS, EXIT_CODES, parseBytes, parseDurationUs, systemClock } from '../../shared/base/index.ts';
+import { STREAM_DEFAULTS } from '../../shared/wire/index.ts';
+import { Coordinator } from '../coordinator.ts';
+import { LOCAL_COORDINATOR, natsOption, parseAddress, parseCount, untilSignal, type Exit } from './command.ts';
+
+interface Flags {
+  readonly listen: string;
+  readonly nats: string;
+  readonly runsDir: string;
+  readonly joinToken: string;
+  readonly streamBytes: number;
+  readonly streamAge: number;
+  readonly replicas: number;
+}
+
+/** `muster coordinator`: serves agents and commands until it is told to end. */
+export function coordinatorCommand(exit: Exit): Command {
+  return new Command('coordinator')
+    .description('run the coordinator of a cluster')
+    .addOption(
+      new Option('--listen <host:port>', 'where agents and commands dial in')
+        .env('MUSTER_LISTEN')
+        .default(LOCAL_COORDINATOR)
+        .argParser(parseAddress),
+    )
+    .addOption(natsOption().default(DEFAULTS.natsUrl))
+    .addOption(new Option('--runs-dir <dir>', 'folder of the run bundles').env('MUSTER_RUNS_DIR').default('runs'))
+    .addOption(new Option('--join-token <token>', 'agents must know it').env('MUSTER_JOIN_TOKEN').default(''))
+    .addOption(
+      new Option('--stream-bytes <size>', 'the stream keeps at most this much').default(STREAM_DEFAULTS.bytesMax, '1GiB').argParser(bytes),
+    )
+    .addOption(new Option('--stream-age <time>', 'and nothing older').default(STREAM_DEFAULTS.ageMaxMs, '7d').argParser(milliseconds))
+    .addOption(
+      new Option('--replicas <n>', 'of the stream, on a NATS cluster').default(STREAM_DEFAULTS.replicas).argParser(parseCount(1, 5)),
+    )
+    .action(async ({ listen, nats, runsDir, joinToken, streamBytes, streamAge, replicas }: Flags) => {
+      const log = createLog('coordinator');
+      const stream = { bytesMax: streamBytes, ageMaxMs: streamAge, replicas };
+      const coordinator = await Coordinator.start({ listen, natsUrl: nats, runsDir, joinToken, stream }, systemClock, log);
+      log.info({ listen, port: coordinator.port, nats }, 'coordinator is up');
+      await new Promise<void>((resolve) => {
+        untilSignal((signal) => {
+          log.info({ signal }, 'ending');
+          resolve();
+        });
+      });
+      await coordinator.close();
+      exit(EXIT_CODES.passed.code);
+    });
+}
+
+function bytes(text: string): number {
+  const value = parseBytes(text);
+  if (value === undefined) throw new InvalidArgumentError('Expected a size such as 512MiB.');
+  return value;
+}
+
+function milliseconds(text: string): number {
+  const us = parseDurationUs(text);
+  if (us === undefined) throw new InvalidArgumentError('Expected a duration such as 24h.');
+  return us / 1000;
+}

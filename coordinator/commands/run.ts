@@ -1,0 +1,126 @@
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { AppError, EXIT_CODES, systemClock } from '../../shared/base/index.ts';
+import { renderJson, renderSummary } from '../../shared/report/index.ts';
+import { encodeWorkload } from '../../shared/wire/index.ts';
+import { fetchBundle } from '../fetch-bundle.ts';
+import type { Outcome } from '../outcome.ts';
+import { startPrivateCluster, type PrivateCluster } from '../private-cluster.ts';
+import { RunsClient } from '../rpc/runs-client.ts';
+import type { LossPolicy, SubmissionInput } from '../submission.ts';
+import { coordinatorOption, natsOption, parseCount, untilSignal, type Exit } from './command.ts';
+import { Progress } from './progress.ts';
+import { readScenario, withScenarioOptions, type ScenarioFlags } from './scenario-options.ts';
+
+interface Flags extends ScenarioFlags {
+  readonly agents?: number;
+  readonly coordinator?: string;
+  readonly nats?: string;
+  readonly out?: string;
+  readonly onAgentLoss: LossPolicy;
+  readonly waitAgents: number;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+}
+
+/** Agents of a private cluster when nobody says. */
+const LOCAL_AGENTS = 1;
+
+/** `muster run`: runs a scenario, on a private cluster of this machine or on the one that `--coordinator` names, and reports. */
+export function runCommand(exit: Exit): Command {
+  const command = new Command('run')
+    .description('run a scenario')
+    .argument('<file>', 'YAML or TypeScript')
+    .addOption(
+      new Option('--agents <n>', 'agents to use; on a cluster: all that are free by default')
+        .env('MUSTER_AGENTS')
+        .argParser(parseCount(1, 10_000)),
+    )
+    .addOption(coordinatorOption())
+    .addOption(natsOption())
+    .addOption(new Option('--out <dir>', 'folder for the run bundle; runs/<run-id> by default').env('MUSTER_OUT'))
+    .addOption(
+      new Option('--on-agent-loss <policy>', 'when an agent is lost in mid-run')
+        .env('MUSTER_ON_AGENT_LOSS')
+        .choices(['fail', 'continue'])
+        .default('continue'),
+    )
+    .addOption(new Option('--wait-agents <seconds>', 'how long to wait for agents').default(15).argParser(parseCount(0, 86_400)))
+    .option('--quiet', 'no progress')
+    .option('--json', 'the summary as JSON on stdout');
+  return withScenarioOptions(command).action(async (file: string, flags: Flags) => {
+    exit(await run(file, flags));
+  });
+}
+
+async function run(file: string, flags: Flags): Promise<number> {
+  const compiled = await readScenario(file, flags);
+  for (const warning of compiled.warnings) process.stderr.write(`warning: ${warning}\n`);
+  const submission: SubmissionInput = {
+    plan: compiled.plan,
+    workload: encodeWorkload(compiled.workload).bytes,
+    thresholds: compiled.thresholds,
+    source: compiled.source,
+    target: compiled.workload.target,
+    agents: flags.agents ?? (flags.coordinator === undefined ? LOCAL_AGENTS : 0),
+    onAgentLoss: flags.onAgentLoss,
+    waitAgentsMs: flags.waitAgents * 1000,
+  };
+  let cluster: PrivateCluster | undefined;
+  if (flags.coordinator === undefined) cluster = await startPrivateCluster(submission.agents, flags.nats, systemClock);
+  try {
+    const client = await RunsClient.connect(flags.coordinator ?? cluster?.address ?? '');
+    try {
+      return await follow(client, submission, flags);
+    } finally {
+      client.close();
+    }
+  } finally {
+    await cluster?.close();
+  }
+}
+
+async function follow(client: RunsClient, submission: SubmissionInput, flags: Flags): Promise<number> {
+  const runId = await client.submit(submission);
+  const progress = new Progress(process.stderr, flags.quiet === true);
+  progress.say(`run ${runId}`);
+  const forget = untilSignal((signal) => {
+    progress.say(`${signal}: stopping; once more to leave at once`);
+    client.stop(runId, `${signal} to muster run`).catch((thrown: unknown) => {
+      progress.say(`cannot stop the run: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    });
+  });
+  let outcome: Outcome;
+  try {
+    outcome = await client.watch(runId, (snapshot) => {
+      progress.show(snapshot);
+    });
+  } finally {
+    progress.end();
+    forget();
+  }
+  return report(client, runId, outcome, flags);
+}
+
+async function report(client: RunsClient, runId: string, outcome: Outcome, flags: Flags): Promise<number> {
+  const { summary, message } = outcome;
+  if (summary === undefined) {
+    process.stderr.write(`muster: ${message}\n`);
+    return outcome.exitCode;
+  }
+  let exitCode: number = outcome.exitCode;
+  const out = flags.out ?? join('runs', runId);
+  try {
+    await fetchBundle(client, runId, out);
+    process.stderr.write(`run bundle: ${out}\n`);
+  } catch (thrown) {
+    if (!(thrown instanceof AppError)) throw thrown;
+    // The measurement stands and is printed; what is on disk does not, and a passed run must not hide that.
+    process.stderr.write(`muster: ${thrown.message}\n`);
+    if (exitCode === EXIT_CODES.passed.code) exitCode = EXIT_CODES.invalidResult.code;
+  }
+  const isColored = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
+  process.stdout.write(flags.json === true ? renderJson(summary) : renderSummary(summary, { color: isColored }));
+  if (message !== '') process.stderr.write(`muster: ${message}\n`);
+  return exitCode;
+}

@@ -1,0 +1,249 @@
+import { AppError, VERSION, type Clock, type Log } from '../shared/base/index.ts';
+import {
+  ID_PATTERN,
+  nextAgentState,
+  type AgentEvent,
+  type AgentMessage,
+  type AgentState,
+  type CoordinatorMessage,
+  type Hello,
+} from '../shared/wire/index.ts';
+import { ClockOffset, type ClockEstimate } from './clock-offset.ts';
+
+/** One agent process on its control stream. */
+export interface Agent {
+  readonly id: string;
+  readonly incarnation: string;
+  readonly version: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly capacity: number;
+  readonly clock: ClockEstimate;
+  readonly state: AgentState;
+  /** The run it is part of; empty when it is free. */
+  readonly runId: string;
+  /** When it last said anything, on our clock. */
+  readonly lastSeenUs: number;
+}
+
+/** What a run hears of its agents. */
+export interface FleetListener {
+  onMessage(agent: Agent, message: AgentMessage): void;
+  /** The stream broke or fell silent. */
+  onLost(agent: Agent, reason: string): void;
+}
+
+const HEARTBEAT_MS = 1_000;
+/** An agent that said nothing for this long is lost. */
+export const SILENCE_MAX_MS = 5_000;
+/** Pings right after joining, so that the first run finds a good estimate; later ones go with the heartbeat. */
+const FIRST_PINGS = 8;
+const AGENT_STREAMS_MAX = 10_000;
+
+/** The agents that have joined, their states and clocks. It knows nothing of plans: a run claims agents and is told what they say. */
+export class Fleet {
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private readonly joinToken: string;
+  private readonly members = new Map<string, Member>();
+  private readonly listeners = new Map<string, FleetListener>();
+  private changed: (() => void)[] = [];
+
+  constructor(clock: Clock, log: Log, joinToken: string) {
+    this.clock = clock;
+    this.log = log;
+    this.joinToken = joinToken;
+  }
+
+  /** Takes an agent in. Throws `AppError` when it may not join: wrong token, another major version, an id that is taken. */
+  join(hello: Hello, send: (message: CoordinatorMessage) => void, hangUp: () => void): Agent {
+    if (hello.joinToken !== this.joinToken) throw new AppError('NOT_AUTHORISED', 'the join token is not the coordinator’s');
+    if (!ID_PATTERN.test(hello.agentId))
+      throw new AppError('CONFIG_INVALID', `agent id ${JSON.stringify(hello.agentId)}: expected 1 to 64 letters, digits, "-" or "_"`);
+    if (majorOf(hello.version) !== majorOf(VERSION))
+      throw new AppError('VERSION_SKEW', `agent ${hello.version} and coordinator ${VERSION} differ in their major version`);
+    if (this.members.size >= AGENT_STREAMS_MAX) throw new AppError('CONFIG_INVALID', `at most ${AGENT_STREAMS_MAX} agents`);
+    const known = this.members.get(hello.agentId);
+    // The same process dialling again replaces its dead stream; another process of the same name is a mistake of whoever started it.
+    if (known !== undefined && known.incarnation !== hello.incarnation)
+      throw new AppError('NOT_AUTHORISED', `an agent named ${hello.agentId} has already joined`);
+    if (known !== undefined) this.leave(known, 'it dialled in again');
+    const member = new Member(hello, send, hangUp, this.clock.nowUs());
+    this.members.set(member.id, member);
+    this.move(member, 'welcomed');
+    send({ $case: 'welcome', value: { coordinatorVersion: VERSION, heartbeatMs: HEARTBEAT_MS } });
+    for (let i = 0; i < FIRST_PINGS; i++) member.ping(this.clock.nowUs());
+    this.log.info({ agent: member.id, version: member.version }, 'agent joined');
+    this.notify();
+    return member;
+  }
+
+  receive(agent: Agent, message: AgentMessage): void {
+    const member = this.members.get(agent.id);
+    if (member !== agent) return;
+    const nowUs = this.clock.nowUs();
+    member.lastSeenUs = nowUs;
+    switch (message.$case) {
+      case 'clockPong':
+        member.pong(message.value.number, message.value.receivedUs, message.value.sentUs, nowUs);
+        this.notify();
+        return;
+      case 'progress':
+        if (message.value.loadEnded && member.state === 'RUNNING') this.move(member, 'load-ended');
+        break;
+      case 'refused':
+        this.move(member, 'refused');
+        break;
+      case 'hello':
+      case 'ready':
+      case 'finished':
+        break;
+    }
+    this.listeners.get(member.runId)?.onMessage(member, message);
+    if (message.$case === 'refused') member.runId = '';
+    this.notify();
+  }
+
+  /** The agent's stream is over. */
+  left(agent: Agent, reason: string): void {
+    const member = this.members.get(agent.id);
+    if (member === agent) this.leave(member, reason);
+  }
+
+  /** Pings everybody and drops who fell silent. To be called once per heartbeat. */
+  beat(): void {
+    const nowUs = this.clock.nowUs();
+    for (const member of [...this.members.values()]) {
+      if (nowUs - member.lastSeenUs > SILENCE_MAX_MS * 1000) {
+        this.leave(member, `silent for ${SILENCE_MAX_MS / 1000} s`);
+        member.hangUp();
+      } else member.ping(nowUs);
+    }
+  }
+
+  agents(): Agent[] {
+    return [...this.members.values()];
+  }
+
+  /** Agents that are free and whose clock is known. */
+  ready(): Agent[] {
+    return this.agents().filter((agent) => agent.state === 'READY' && agent.runId === '' && agent.clock.samples > 0);
+  }
+
+  /** Gives free agents to a run: from now on `listener` hears what they say. */
+  claim(agents: readonly Agent[], runId: string, listener: FleetListener): void {
+    this.listeners.set(runId, listener);
+    for (const agent of agents) {
+      const member = this.members.get(agent.id);
+      if (member === agent) member.runId = runId;
+    }
+  }
+
+  /** Sends a message of a run to one of its agents, and moves the agent on where the message does so. */
+  send(agent: Agent, message: CoordinatorMessage): void {
+    const member = this.members.get(agent.id);
+    if (member !== agent) return;
+    if (message.$case === 'assign') this.move(member, 'assigned');
+    else if (message.$case === 'start') this.move(member, 'started');
+    member.send(message);
+  }
+
+  /** The run is over: its agents are free again. */
+  release(runId: string): void {
+    this.listeners.delete(runId);
+    for (const member of this.members.values()) {
+      if (member.runId !== runId) continue;
+      member.runId = '';
+      member.send({ $case: 'release', value: { runId } });
+      this.move(member, 'released');
+    }
+    this.notify();
+  }
+
+  /** Resolves when `holds` is true of the fleet (`true`), or after `timeoutMs` or on abort (`false`). */
+  async until(holds: () => boolean, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+    const deadlineUs = this.clock.nowUs() + timeoutMs * 1000;
+    while (!holds()) {
+      const leftMs = (deadlineUs - this.clock.nowUs()) / 1000;
+      if (leftMs <= 0 || signal.aborted) return false;
+      const woken = new AbortController();
+      const wake = (): void => {
+        woken.abort();
+      };
+      this.changed.push(wake);
+      signal.addEventListener('abort', wake);
+      await this.clock.sleep(leftMs, woken.signal);
+      signal.removeEventListener('abort', wake);
+    }
+    return true;
+  }
+
+  private leave(member: Member, reason: string): void {
+    this.members.delete(member.id);
+    this.move(member, 'lost');
+    this.log.info({ agent: member.id, runId: member.runId, reason }, 'agent left');
+    this.listeners.get(member.runId)?.onLost(member, reason);
+    this.notify();
+  }
+
+  private move(member: Member, event: AgentEvent): void {
+    const next = nextAgentState(member.state, event);
+    if (next === undefined) this.log.error({ agent: member.id, state: member.state, event }, 'out of step with an agent');
+    else member.state = next;
+  }
+
+  private notify(): void {
+    const { changed } = this;
+    this.changed = [];
+    for (const wake of changed) wake();
+  }
+}
+
+class Member implements Agent {
+  readonly id: string;
+  readonly incarnation: string;
+  readonly version: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly capacity: number;
+  readonly send: (message: CoordinatorMessage) => void;
+  readonly hangUp: () => void;
+  state: AgentState = 'JOINING';
+  runId = '';
+  lastSeenUs: number;
+  private readonly offset = new ClockOffset();
+  /** Pings on their way: number and when it was sent. */
+  private readonly pings = new Map<number, number>();
+  private pingNumber = 0;
+
+  constructor(hello: Hello, send: (message: CoordinatorMessage) => void, hangUp: () => void, nowUs: number) {
+    this.id = hello.agentId;
+    this.incarnation = hello.incarnation;
+    this.version = hello.version;
+    this.labels = hello.labels;
+    this.capacity = Math.max(1, hello.capacity);
+    this.send = send;
+    this.hangUp = hangUp;
+    this.lastSeenUs = nowUs;
+  }
+
+  get clock(): ClockEstimate {
+    return this.offset.estimate;
+  }
+
+  ping(nowUs: number): void {
+    // Answers that never come must not pile up.
+    if (this.pings.size > FIRST_PINGS * 2) this.pings.clear();
+    this.pings.set(++this.pingNumber, nowUs);
+    this.send({ $case: 'clockPing', value: { number: this.pingNumber } });
+  }
+
+  pong(number: number, t1: number, t2: number, t3: number): void {
+    const t0 = this.pings.get(number);
+    if (t0 === undefined) return;
+    this.pings.delete(number);
+    this.offset.add({ t0, t1, t2, t3 });
+  }
+}
+
+function majorOf(version: string): string {
+  return version.split('.', 1)[0] ?? '';
+}

@@ -1,0 +1,103 @@
+import { createSchedule, endUs, type Plan } from '../shared/plan/index.ts';
+import type { Snapshot } from '../shared/report/index.ts';
+import { selectValue, type Series } from '../shared/stats/index.ts';
+import type { Collector } from './collector.ts';
+import type { Participants } from './participants.ts';
+
+const SECOND_US = 1_000_000;
+
+/** Looks at a run about once a second and says how it is doing. */
+export class Live {
+  private readonly runId: string;
+  private readonly plan: Plan;
+  private readonly schedules: readonly { countBefore(us: number): number }[];
+  private readonly hasPlannedRate: boolean;
+  private readonly durationUs: number;
+  private started = 0;
+  private atUs = 0;
+  private events: string[] = [];
+
+  constructor(runId: string, plan: Plan) {
+    this.runId = runId;
+    this.plan = plan;
+    this.schedules = plan.scenarios.flatMap((scenario) =>
+      scenario.load.kind === 'constant-vus' ? [] : [createSchedule(scenario, plan.seed)],
+    );
+    this.hasPlannedRate = this.schedules.length > 0;
+    this.durationUs = Math.max(...plan.scenarios.map(endUs));
+  }
+
+  /** Something worth telling, with the next look. */
+  note(event: string): void {
+    this.events.push(event);
+  }
+
+  look(state: Snapshot['state'], elapsedUs: number, agentsPlanned: number, participants?: Participants, collector?: Collector): Snapshot {
+    const started = participants?.started ?? 0;
+    const spanUs = elapsedUs - this.atUs;
+    const deliveredPerSecond = spanUs > 0 ? ((started - this.started) * SECOND_US) / spanUs : 0;
+    this.started = started;
+    this.atUs = elapsedUs;
+    const response = collector?.liveResponse;
+    const totals = collector?.totals ?? [];
+    const { sent, failed } = requestsOf(totals);
+    const lag = selectValue(totals, 'schedule_lag');
+    const events = this.events;
+    this.events = [];
+    return {
+      runId: this.runId,
+      name: this.plan.name,
+      state,
+      elapsedUs: Math.max(0, elapsedUs),
+      durationUs: this.durationUs,
+      plannedPerSecond: this.hasPlannedRate ? this.plannedPerSecond(elapsedUs) : 0,
+      deliveredPerSecond,
+      responseMs:
+        response === undefined || response.count === 0
+          ? undefined
+          : { p50: ms(response.percentileUs(50)), p95: ms(response.percentileUs(95)), p99: ms(response.percentileUs(99)) },
+      errorRate: sent === 0 ? 0 : failed / sent,
+      totalRequests: sent,
+      totalErrors: failed,
+      activeVus: participants?.activeVus ?? 0,
+      agents: {
+        planned: agentsPlanned,
+        ready: participants?.all.filter(({ isReady }) => isReady).length ?? 0,
+        running: participants?.all.filter(({ isReady, isLost, loadEnded }) => isReady && !isLost && !loadEnded).length ?? 0,
+        lost: participants?.lost.length ?? 0,
+      },
+      lagP99Ms: lag?.kind === 'trend' ? ms(lag.histogram.percentileUs(99)) : 0,
+      dropped: participants?.dropped ?? 0,
+      verdicts: (collector?.verdicts ?? []).map(({ kind, threshold }) => ({
+        metric: threshold.metric,
+        expression: threshold.expression,
+        verdict: kind,
+      })),
+      events,
+    };
+  }
+
+  private plannedPerSecond(elapsedUs: number): number {
+    const fromUs = Math.max(0, elapsedUs - SECOND_US);
+    const toUs = Math.max(SECOND_US, elapsedUs);
+    return this.schedules.reduce((sum, schedule) => sum + schedule.countBefore(toUs) - schedule.countBefore(fromUs), 0);
+  }
+}
+
+/** Requests sent, failed, and answered with any status, over all series. */
+export function requestsOf(totals: readonly Series[]): { readonly sent: number; readonly failed: number; readonly answered: number } {
+  let sent = 0;
+  let failed = 0;
+  let answered = 0;
+  for (const { metric, tags, value } of totals) {
+    if (metric !== 'http_reqs' || value.kind !== 'counter') continue;
+    sent += value.count;
+    if (tags['error'] !== undefined) failed += value.count;
+    if (tags['status'] !== '0') answered += value.count;
+  }
+  return { sent, failed, answered };
+}
+
+function ms(us: number | undefined): number {
+  return (us ?? 0) / 1000;
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { AppError, EXIT_CODES, reasonOf, VERSION } from '../shared/base/index.ts';
+import { agentCommand } from './commands/agent.ts';
+import { agentsCommand } from './commands/agents.ts';
+import { coordinatorCommand } from './commands/coordinator.ts';
+import { planCommand } from './commands/plan.ts';
+import { runCommand } from './commands/run.ts';
+import { runsCommand } from './commands/runs.ts';
+import { stopCommand } from './commands/stop.ts';
+import { validateCommand } from './commands/validate.ts';
+
+/** The `muster` command. Commands return their exit code; what they throw is told here, once. */
+const program = new Command('muster')
+  .description('One exact load plan over any number of agents, one exact merged histogram, and proof that both are complete.')
+  .version(VERSION)
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText(
+    'after',
+    `\nExit codes:\n${Object.values(EXIT_CODES)
+      .map(({ code, meaning }) => `  ${String(code).padStart(3)}  ${meaning}`)
+      .join('\n')}`,
+  );
+
+for (const command of [
+  runCommand,
+  validateCommand,
+  planCommand,
+  coordinatorCommand,
+  agentCommand,
+  agentsCommand,
+  runsCommand,
+  stopCommand,
+]) {
+  program.addCommand(command((code) => void (process.exitCode = code)).exitOverride());
+}
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  process.exitCode = tell(thrown);
+}
+
+function tell(thrown: unknown): number {
+  if (thrown instanceof CommanderError) {
+    // Help and version are no mistakes; commander has printed everything else already.
+    return thrown.exitCode === 0 ? EXIT_CODES.passed.code : EXIT_CODES.badInput.code;
+  }
+  if (thrown instanceof AppError) {
+    process.stderr.write(`muster: ${thrown.message}\n`);
+    for (const { path, line, message } of thrown.problems)
+      process.stderr.write(`  ${line === undefined ? '' : `line ${line}: `}${path}: ${message}\n`);
+    return thrown.exitCode;
+  }
+  process.stderr.write(`muster: a bug of ours: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : reasonOf(thrown)}\n`);
+  return EXIT_CODES.bug.code;
+}

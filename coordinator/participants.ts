@@ -1,0 +1,131 @@
+import type { Clock } from '../shared/base/index.ts';
+import type { ScenarioLedger } from '../shared/stats/index.ts';
+import { ledgerFromWire, type AgentMessage, type Finished } from '../shared/wire/index.ts';
+import type { AgentAccount } from './accounting.ts';
+import type { Collector } from './collector.ts';
+import type { Agent, FleetListener } from './fleet.ts';
+
+/** One agent's part in one run, as both planes tell it. */
+export interface Participant {
+  readonly agent: Agent;
+  isReady: boolean;
+  refusal: { readonly reason: string; readonly scriptThrew: boolean } | undefined;
+  /** Its newest heartbeat. */
+  ledgers: readonly ScenarioLedger[];
+  samplesRecorded: number;
+  activeVus: number;
+  loadEnded: boolean;
+  finished: Finished | undefined;
+  /** Why its control stream is gone; it may still be at work and deliver. */
+  disconnected: string | undefined;
+  /** Last sign of life on either plane, our clock. */
+  lastSeenUs: number;
+  isLost: boolean;
+}
+
+/** The agents of one run. It listens to the fleet and remembers; what to do about it is the run's business. */
+export class Participants implements FleetListener {
+  readonly all: readonly Participant[];
+  private readonly clock: Clock;
+  private readonly byId: ReadonlyMap<string, Participant>;
+  private readonly onChange: () => void;
+
+  constructor(agents: readonly Agent[], clock: Clock, onChange: () => void) {
+    this.clock = clock;
+    this.onChange = onChange;
+    this.all = agents.map((agent) => newParticipant(agent, clock.nowUs()));
+    this.byId = new Map(this.all.map((participant) => [participant.agent.id, participant]));
+  }
+
+  onMessage(agent: Agent, message: AgentMessage): void {
+    const participant = this.byId.get(agent.id);
+    if (participant === undefined) return;
+    participant.lastSeenUs = this.clock.nowUs();
+    switch (message.$case) {
+      case 'ready':
+        participant.isReady = true;
+        break;
+      case 'refused':
+        participant.refusal = message.value;
+        break;
+      case 'progress':
+        participant.ledgers = message.value.ledgers.map(ledgerFromWire);
+        participant.samplesRecorded = message.value.samplesRecorded;
+        participant.activeVus = message.value.activeVus;
+        participant.loadEnded = message.value.loadEnded;
+        break;
+      case 'finished':
+        participant.finished = message.value;
+        participant.ledgers = message.value.ledgers.map(ledgerFromWire);
+        participant.samplesRecorded = message.value.samplesRecorded;
+        participant.loadEnded = true;
+        participant.activeVus = 0;
+        break;
+      case 'hello':
+      case 'clockPong':
+        return;
+    }
+    this.onChange();
+  }
+
+  onLost(agent: Agent, reason: string): void {
+    const participant = this.byId.get(agent.id);
+    if (participant === undefined) return;
+    participant.disconnected = reason;
+    this.onChange();
+  }
+
+  /** A batch of this agent arrived: it is alive, whatever its control stream does. */
+  heard(agentId: string): void {
+    const participant = this.byId.get(agentId);
+    if (participant !== undefined) participant.lastSeenUs = this.clock.nowUs();
+  }
+
+  get started(): number {
+    return this.all.reduce((sum, { ledgers }) => sum + ledgers.reduce((own, { ledger }) => own + ledger.started, 0), 0);
+  }
+
+  get dropped(): number {
+    return this.all.reduce((sum, { ledgers }) => sum + ledgers.reduce((own, { ledger }) => own + ledger.dropped, 0), 0);
+  }
+
+  get activeVus(): number {
+    return this.all.reduce((sum, { activeVus, isLost }) => sum + (isLost ? 0 : activeVus), 0);
+  }
+
+  get lost(): Participant[] {
+    return this.all.filter(({ isLost }) => isLost);
+  }
+
+  /** For the settlement: of batches and heartbeats, the word that accounts for more. */
+  accounts(collector: Collector, zeroUs: number): AgentAccount[] {
+    const merged = new Map(collector.agents.map(({ agent, incarnation, last }) => [`${agent}/${incarnation}`, last]));
+    return this.all.map(({ agent, ledgers, samplesRecorded, loadEnded, lastSeenUs }) => {
+      const batch = merged.get(`${agent.id}/${agent.incarnation}`);
+      const isFromBatch = batch !== undefined && (batch.isFinal || batch.samplesRecorded >= samplesRecorded);
+      return {
+        agent: agent.id,
+        ledgers: isFromBatch ? batch.ledgers : ledgers,
+        samplesRecorded: isFromBatch ? batch.samplesRecorded : samplesRecorded,
+        isFinal: loadEnded || batch?.isFinal === true,
+        lastSeenUs: lastSeenUs - zeroUs,
+      };
+    });
+  }
+}
+
+function newParticipant(agent: Agent, nowUs: number): Participant {
+  return {
+    agent,
+    isReady: false,
+    refusal: undefined,
+    ledgers: [],
+    samplesRecorded: 0,
+    activeVus: 0,
+    loadEnded: false,
+    finished: undefined,
+    disconnected: undefined,
+    lastSeenUs: nowUs,
+    isLost: false,
+  };
+}

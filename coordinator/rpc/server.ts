@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import { ControlService, RunsService } from '../../proto/gen/muster/v1/control.ts';
+import { AppError, GRPC_MESSAGE_BYTES_MAX, type Log } from '../../shared/base/index.ts';
+import { controlServer } from './control-server.ts';
+import type { Coordinator } from '../coordinator.ts';
+import { runsServer } from './runs-server.ts';
+
+export interface RunningServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** Serves Control and Runs, with gRPC health and reflection. Throws `AppError('PORT_TAKEN')` when `listen` (HOST:PORT) cannot be bound. */
+export async function openServer(listen: string, coordinator: Coordinator, log: Log): Promise<RunningServer> {
+  const server = new Server({
+    'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
+    'grpc.keepalive_time_ms': 5_000,
+    'grpc.keepalive_timeout_ms': 5_000,
+  });
+  server.addService(ControlService, controlServer(coordinator.members, log));
+  server.addService(RunsService, runsServer(coordinator, log));
+  const health = new HealthImplementation({ '': 'SERVING', 'muster.v1.Control': 'SERVING', 'muster.v1.Runs': 'SERVING' });
+  health.addToServer(server);
+  const descriptors = loadFileDescriptorSetFromBuffer(readFileSync(new URL('../../proto/gen/descriptor.binpb', import.meta.url)));
+  new ReflectionService(descriptors).addToServer(server);
+
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(listen, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(new AppError('PORT_TAKEN', `cannot listen on ${listen}: ${error.message}`, { cause: error }));
+    });
+  });
+  return {
+    port,
+    close: () =>
+      new Promise((resolve) => {
+        // Agents hold their streams for ever, so a graceful shutdown alone would never end.
+        const force = setTimeout(() => {
+          server.forceShutdown();
+          resolve();
+        }, CLOSE_TIMEOUT_MS);
+        server.tryShutdown(() => {
+          clearTimeout(force);
+          resolve();
+        });
+      }),
+  };
+}

@@ -1,0 +1,359 @@
+import { AppError, reasonOf, VERSION, type Clock, type Log } from '../shared/base/index.ts';
+import { planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
+import { BundleWriter, summarise, type Snapshot } from '../shared/report/index.ts';
+import { gradeValidity } from '../shared/sla/index.ts';
+import { selectValue } from '../shared/stats/index.ts';
+import { epochToWire, planToWire, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
+import { settle, type AgentAccount } from './accounting.ts';
+import { Collector } from './collector.ts';
+import type { Agent, Fleet } from './fleet.ts';
+import { Live, requestsOf } from './live.ts';
+import { judge, type Outcome, type StopCause } from './outcome.ts';
+import { Participants, type Participant } from './participants.ts';
+import type { Submission } from './submission.ts';
+
+/** From "start" to the run's zero: time for the message to reach every agent. */
+const START_MARGIN_US = 500_000;
+/** From "stop" to the end of the plan, for the same reason. */
+const STOP_MARGIN_US = 300_000;
+const PREPARE_TIMEOUT_MS = 60_000;
+/** An agent that is heard of on neither plane for this long is lost. */
+const LOST_AFTER_US = 5_000_000;
+/** How long results may still arrive after the last agent's load could have ended. */
+const DRAIN_TIMEOUT_US = 20_000_000;
+const LOOK_EVERY_MS = 1_000;
+const CONSUMER_CLOSE_TIMEOUT_MS = 5_000;
+
+export interface RunContext {
+  readonly runId: string;
+  readonly submission: Submission;
+  readonly fleet: Fleet;
+  readonly plane: ResultsPlane;
+  readonly bundleDir: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** About once a second, and whenever something happened. */
+  readonly onSnapshot: (snapshot: Snapshot) => void;
+}
+
+/** One run, from submission to verdict:
+ *
+ *  find agents → hand out plan and stripes → all ready → start at one instant → collect, watch, judge → settle → bundle → verdict
+ *
+ *  The story is here, in order; what each step knows is in the file it calls. */
+export class Run {
+  private readonly context: RunContext;
+  private readonly live: Live;
+  private readonly events: RunEvent[] = [];
+  private readonly stopping = new AbortController();
+  private stopCause: StopCause | undefined;
+  /** Run-relative instant at which the plan was cut. */
+  private cutUs = Infinity;
+  private zeroUs = Infinity;
+  private participants: Participants | undefined;
+  private collector: Collector | undefined;
+  private bundle: BundleWriter | undefined;
+  private wake: () => void = () => undefined;
+  state: Snapshot['state'] = 'waiting';
+
+  constructor(context: RunContext) {
+    this.context = context;
+    this.live = new Live(context.runId, context.submission.plan);
+  }
+
+  /** Runs to the end, whatever happens on the way. */
+  async conduct(): Promise<Outcome> {
+    const { runId, submission, fleet, log } = this.context;
+    try {
+      await this.event('submitted', { name: submission.plan.name, agents: submission.agents });
+      const agents = await this.findAgents();
+      const epochs = await this.prepare(agents);
+      await this.start(agents);
+      await this.collect();
+      const outcome = await this.settle(epochs);
+      await this.event('finished', { exitCode: outcome.exitCode, message: outcome.message });
+      return outcome;
+    } catch (thrown) {
+      if (!(thrown instanceof AppError)) throw thrown;
+      log.error({ runId, code: thrown.code }, thrown.message);
+      await this.event('finished', { exitCode: thrown.exitCode, message: thrown.message });
+      return { exitCode: thrown.exitCode, summary: undefined, message: thrown.message };
+    } finally {
+      this.state = 'finished';
+      fleet.release(runId);
+      await this.bundle?.close();
+    }
+  }
+
+  /** Ends the plan for all agents at one instant a little ahead. A second call changes nothing. */
+  stop(cause: StopCause): void {
+    if (this.stopCause !== undefined) return;
+    this.stopCause = cause;
+    this.live.note(cause.reason);
+    this.stopping.abort();
+    this.wake();
+    if (this.zeroUs === Infinity) return;
+    this.cutUs = Math.max(0, this.elapsedUs) + STOP_MARGIN_US;
+    const { runId, fleet } = this.context;
+    for (const { agent } of this.participants?.all ?? []) {
+      fleet.send(agent, { $case: 'stop', value: { runId, atUs: this.cutUs, reason: cause.reason } });
+    }
+    void this.event('stopping', { atUs: this.cutUs, ...cause });
+  }
+
+  get elapsedUs(): number {
+    return this.zeroUs === Infinity ? 0 : this.context.clock.nowUs() - this.zeroUs;
+  }
+
+  get agentCount(): number {
+    return this.participants?.all.length ?? 0;
+  }
+
+  private async findAgents(): Promise<readonly Agent[]> {
+    const { fleet, submission, runId, clock } = this.context;
+    const wanted = submission.agents;
+    const enough = (): boolean => fleet.ready().length >= Math.max(1, wanted);
+    this.look();
+    if (!(await fleet.until(enough, submission.waitAgentsMs, this.stopping.signal))) {
+      this.refuseIfStopped();
+      const free = fleet.ready().length;
+      throw new AppError(
+        'NO_AGENTS',
+        `${free} of ${Math.max(1, wanted)} agents free after ${submission.waitAgentsMs / 1000} s (${fleet.agents().length} joined)`,
+      );
+    }
+    const agents = fleet.ready().sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, wanted === 0 ? undefined : wanted); // prettier-ignore
+    this.participants = new Participants(agents, clock, () => {
+      this.wake();
+    });
+    fleet.claim(agents, runId, this.participants);
+    return agents;
+  }
+
+  private async prepare(agents: readonly Agent[]): Promise<readonly Epoch[]> {
+    const { fleet, plane, submission, runId, bundleDir, clock, log } = this.context;
+    this.state = 'preparing';
+    this.look();
+    const { plan, workload, workloadHash, thresholds } = submission;
+    this.bundle = await BundleWriter.open(bundleDir, clock.nowUs() + START_MARGIN_US);
+    this.collector = new Collector(plan, thresholds, this.bundle, log);
+    const epochs: Epoch[] = [{ number: 0, fromUs: 0, owners: spreadOwners(agents.map(({ id, capacity }) => ({ id, weight: capacity }))) }];
+    try {
+      await plane.putWorkload(workloadHash, workload);
+    } catch (thrown) {
+      throw AppError.from(thrown, 'NATS_UNAVAILABLE', 'the workload could not be stored');
+    }
+    for (const agent of agents) {
+      fleet.send(agent, { $case: 'assign', value: { runId, plan: planToWire(plan), workloadHash, epochs: epochs.map(epochToWire) } });
+    }
+    await this.event('assigned', { agents: agents.map(({ id }) => id), workloadHash, epochs });
+    const parts = this.participants?.all ?? [];
+    const isSettled = (): boolean => parts.every((part) => part.isReady || part.refusal !== undefined || part.disconnected !== undefined);
+    const inTime = await this.context.fleet.until(isSettled, PREPARE_TIMEOUT_MS, this.stopping.signal);
+    this.refuseIfStopped();
+    for (const { agent, refusal, disconnected } of parts) {
+      if (refusal !== undefined)
+        throw new AppError(refusal.scriptThrew ? 'SCRIPT_THREW' : 'AGENT_REFUSED', `agent ${agent.id}: ${refusal.reason}`);
+      if (disconnected !== undefined) throw new AppError('NO_AGENTS', `agent ${agent.id} left before the start: ${disconnected}`);
+    }
+    if (!inTime) {
+      const late = parts.filter(({ isReady }) => !isReady).map(({ agent }) => agent.id);
+      throw new AppError('NO_AGENTS', `not ready after ${PREPARE_TIMEOUT_MS / 1000} s: ${late.join(', ')}`);
+    }
+    return epochs;
+  }
+
+  private async start(agents: readonly Agent[]): Promise<void> {
+    const { fleet, runId, clock } = this.context;
+    this.zeroUs = clock.nowUs() + START_MARGIN_US;
+    for (const agent of agents) {
+      fleet.send(agent, { $case: 'start', value: { runId, atAgentClockUs: this.zeroUs + agent.clock.offsetUs } });
+    }
+    this.collector?.expect(new Set(agents.map(({ id }) => id)));
+    this.state = 'running';
+    await this.event('started', { zeroUs: this.zeroUs, clocks: agents.map(({ id, clock: estimate }) => ({ agent: id, ...estimate })) });
+  }
+
+  /** Merges what comes in until every agent has delivered its last batch or is lost. */
+  private async collect(): Promise<void> {
+    const { plane, runId, clock, log } = this.context;
+    const { collector, participants } = this;
+    if (collector === undefined || participants === undefined) throw new Error('nothing to collect with');
+    const done = new AbortController();
+    const consuming = plane.consumeBatches(
+      runId,
+      (batch) => {
+        participants.heard(batch.key.agent);
+        collector.add(batch);
+        this.wake();
+      },
+      (reason) => {
+        collector.refuse(reason);
+      },
+      done.signal,
+    );
+    // Without NATS there is nothing to consume; what the agents say on their heartbeats still settles the run.
+    const consumed = consuming.catch((thrown: unknown) => {
+      log.error({ runId, reason: reasonOf(thrown) }, 'the results plane is gone');
+    });
+    let nextLookUs = clock.nowUs();
+    while (!this.isOver(participants, collector)) {
+      this.findLost(participants, collector);
+      if (collector.abort !== undefined)
+        this.stop({ kind: 'threshold', reason: `threshold ${collector.abort.metric}: ${collector.abort.expression} failed` });
+      const nowUs = clock.nowUs();
+      if (nowUs >= nextLookUs) {
+        nextLookUs += LOOK_EVERY_MS * 1000;
+        if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost)) this.state = 'draining';
+        this.look();
+      }
+      await this.nap((nextLookUs - nowUs) / 1000);
+    }
+    done.abort();
+    const waited = new AbortController();
+    await Promise.race([consumed, clock.sleep(CONSUMER_CLOSE_TIMEOUT_MS, waited.signal)]);
+    waited.abort();
+    collector.finish();
+  }
+
+  private isOver(participants: Participants, collector: Collector): boolean {
+    const finals = new Set(collector.agents.flatMap(({ agent, last }) => (last.isFinal ? [agent] : [])));
+    const isDone = ({ agent, isLost, finished, disconnected }: Participant): boolean =>
+      isLost || (finals.has(agent.id) && (finished !== undefined || disconnected !== undefined));
+    return participants.all.every(isDone) || this.elapsedUs > this.drainDeadlineUs;
+  }
+
+  /** When the slowest agent must be through: the plan's end or the cut, the graceful stop, and time to deliver. */
+  private get drainDeadlineUs(): number {
+    return Math.min(planEndUs(this.context.submission.plan), this.cutUs + 5_000_000) + DRAIN_TIMEOUT_US;
+  }
+
+  private findLost(participants: Participants, collector: Collector): void {
+    const nowUs = this.context.clock.nowUs();
+    for (const part of participants.all) {
+      // While its stream is up the fleet watches the heartbeat; without one, its batches are the sign of life.
+      if (part.isLost || part.disconnected === undefined || nowUs - part.lastSeenUs < LOST_AFTER_US) continue;
+      if (collector.agents.some(({ agent, last }) => agent === part.agent.id && last.isFinal)) continue;
+      part.isLost = true;
+      const reason = `agent ${part.agent.id} lost: ${part.disconnected}`;
+      this.live.note(reason);
+      void this.event('agent-lost', { agent: part.agent.id, reason: part.disconnected, lastSeenUs: part.lastSeenUs - this.zeroUs });
+      collector.expect(new Set(participants.all.filter(({ isLost }) => !isLost).map(({ agent }) => agent.id)));
+      if (this.context.submission.onAgentLoss === 'fail') this.stop({ kind: 'agent-lost', reason });
+    }
+  }
+
+  private async settle(epochs: readonly Epoch[]): Promise<Outcome> {
+    const { submission, runId } = this.context;
+    const { collector, participants, bundle, stopCause } = this;
+    if (collector === undefined || participants === undefined || bundle === undefined) throw new Error('nothing to settle');
+    const { plan } = submission;
+    for (const part of participants.all) if (!part.loadEnded && part.finished === undefined) part.isLost ||= !hasFinal(collector, part);
+    const accounts = participants.accounts(collector, this.zeroUs);
+    const ledger = settle(plan, epochs, this.cutUs, accounts, collector.samples);
+    const durationUs = measuredUs(accounts);
+    const verdicts = collector.final(durationUs);
+    const totals = collector.totals;
+    const lag = selectValue(totals, 'schedule_lag');
+    const lagP99Us = lag?.kind === 'trend' ? lag.histogram.percentileUs(99) : undefined;
+    const health = collector.health.agents();
+    const pacerP99Us = Math.max(0, ...health.map(({ pacerLagP99WorstUs }) => pacerLagP99WorstUs));
+    const capped = participants.all.reduce((sum, { finished }) => sum + (finished?.cappedSamples ?? 0), 0);
+    const agentsLost = participants.lost.map(({ agent }) => agent.id);
+    const scriptError = participants.all.find(({ finished }) => (finished?.scriptErrors ?? 0) > 0)?.finished?.scriptError;
+    const startedAt = new Date(this.zeroUs / 1000).toISOString();
+    const summaryWith = (bundleFailure: string | undefined): NonNullable<Outcome['summary']> =>
+      summarise({
+        run: {
+          id: runId,
+          name: plan.name,
+          startedAt,
+          seed: plan.seed,
+          target: submission.target,
+          agents: { planned: participants.all.length, reported: participants.all.length - agentsLost.length, lost: agentsLost.length },
+          ...(stopCause === undefined ? {} : { stopped: stopCause.reason }),
+        },
+        durationUs,
+        ledger,
+        validity: gradeValidity({
+          ledger,
+          agentsLost,
+          health,
+          scheduleLagP99Us: lagP99Us,
+          // Schedule lag is the pacer's lateness plus the wait for a VU; what the pacer cannot explain was the wait.
+          vuWaitP99Us: lagP99Us === undefined ? undefined : Math.max(0, lagP99Us - pacerP99Us),
+          clocks: participants.all.map(({ agent }) => ({ agent: agent.id, uncertaintyUs: agent.clock.uncertaintyUs })),
+          requests: requestsOf(totals),
+          bundleFailure,
+          samplesUnderOther: capped,
+          versionSkew: participants.all
+            .filter(({ agent }) => agent.version !== VERSION)
+            .map(({ agent }) => ({ agent: agent.id, version: agent.version })),
+          coordinatorRestarts: 0,
+        }),
+        totals,
+        verdicts,
+        health,
+        agentsLost,
+      });
+    await bundle.writeRun({
+      schemaVersion: 1,
+      run: { id: runId, name: plan.name, startedAt },
+      intervalMs: plan.intervalMs,
+      scenario: submission.source,
+      plan,
+      agents: participants.all.map(manifestAgent),
+      epochs,
+      events: this.events,
+    });
+    await bundle.writeSummary(summaryWith(bundle.failure));
+    await bundle.close();
+    // What failed while writing the summary itself can only be told in the outcome.
+    return judge(summaryWith(bundle.failure), stopCause, scriptError);
+  }
+
+  private refuseIfStopped(): void {
+    if (this.stopCause !== undefined) throw new AppError('STOPPED', `stopped before the start: ${this.stopCause.reason}`);
+  }
+
+  private look(): void {
+    const { onSnapshot, submission } = this.context;
+    onSnapshot(
+      this.live.look(this.state, this.elapsedUs, this.participants?.all.length ?? submission.agents, this.participants, this.collector),
+    );
+  }
+
+  private async nap(ms: number): Promise<void> {
+    const woken = new AbortController();
+    this.wake = () => {
+      woken.abort();
+    };
+    await this.context.clock.sleep(Math.max(1, ms), woken.signal);
+  }
+
+  /** Events are state for whoever comes after; a run does not fail because one could not be stored. */
+  private async event(kind: RunEvent['kind'], detail: Readonly<Record<string, unknown>>): Promise<void> {
+    const { runId, plane, clock, log } = this.context;
+    const event: RunEvent = { runId, atMs: clock.nowUs() / 1000, kind, detail };
+    this.events.push(event);
+    try {
+      await plane.publishEvent(event);
+    } catch (thrown) {
+      log.warn({ runId, kind, reason: reasonOf(thrown) }, 'an event could not be stored');
+    }
+  }
+}
+
+function hasFinal(collector: Collector, { agent }: Participant): boolean {
+  return collector.agents.some((one) => one.agent === agent.id && one.last.isFinal);
+}
+
+/** From the run's zero to the end of the last agent's load. */
+function measuredUs(accounts: readonly AgentAccount[]): number {
+  return Math.max(0, ...accounts.flatMap(({ ledgers }) => ledgers.map(({ coveredUntilUs }) => coveredUntilUs)));
+}
+
+function manifestAgent({ agent, isLost, finished }: Participant): object {
+  const { id, incarnation, version, labels, capacity, clock } = agent;
+  return { id, incarnation, version, labels, capacity, clock, isLost, startErrorUs: finished?.startErrorUs, batches: finished?.batches };
+}

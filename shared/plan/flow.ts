@@ -1,0 +1,101 @@
+/** The compiled flow language. Plain JSON: it travels in the workload bundle and needs nothing but this file to be read. */
+
+/** What the agents run: the same bytes for every agent of a run, addressed by their SHA-256. */
+export interface Workload {
+  readonly flows: Readonly<Record<string, Flow>>;
+  readonly rows: Readonly<Record<string, RowSet>>;
+  /** One ES module with its inline source map, when a flow is a function: its default export is the scenario definition. */
+  readonly script: string | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  /** Base URL for steps that give a path, without a trailing slash; empty when every step gives a whole URL. */
+  readonly target: string;
+  /** For requests of functions; steps carry theirs already. */
+  readonly defaults: { readonly timeoutMs: number; readonly headers: readonly (readonly [name: string, value: string])[] };
+}
+
+export type Flow = { readonly kind: 'steps'; readonly steps: readonly Step[] } | { readonly kind: 'script'; readonly scenario: string };
+
+/** Data rows. `unique` and `sequential` go by global iteration index, so no two agents share a row by chance. */
+export interface RowSet {
+  readonly order: 'unique' | 'sequential' | 'random';
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+export type Step = RequestStep | ThinkStep;
+
+export interface RequestStep {
+  readonly kind: 'request';
+  /** The series name: what the user gave, else method and path as written. */
+  readonly name: string;
+  readonly method: Method;
+  /** Whole URL, target already joined. */
+  readonly url: Template;
+  /** In sending order, names as written; `host`, `content-length` and `connection` are added by the protocol unless given. */
+  readonly headers: readonly (readonly [name: string, value: Template])[];
+  readonly body: Template | undefined;
+  readonly timeoutMs: number;
+  readonly checks: readonly Check[];
+  readonly captures: readonly Capture[];
+}
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS';
+export const METHODS: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'];
+
+export interface ThinkStep {
+  readonly kind: 'think';
+  readonly minUs: number;
+  /** Equal to `minUs` for a fixed pause; else the pause is drawn uniformly between both. */
+  readonly maxUs: number;
+}
+
+/** Literal text and references in order. A template without a reference is one literal part. */
+export type Template = readonly TemplatePart[];
+export type TemplatePart = string | Reference;
+
+export interface Reference {
+  readonly source: ReferenceSource;
+  /** Captured name; for rows the data set's name; empty for `vu` and `iteration`. */
+  readonly name: string;
+  /** Column of the row; empty for the other sources. */
+  readonly field: string;
+  /** How the value is written where it stands. `json` writes a JSON value (quotes and all), `json-string` the inside of a JSON string,
+   *  `url` percent-encodes one URL component, `url-text` only what may not stand in a URL at all, `header` refuses line breaks. */
+  readonly as: 'text' | 'json' | 'json-string' | 'url' | 'url-text' | 'header';
+}
+
+export type ReferenceSource = 'capture' | 'row' | 'vu' | 'iteration';
+
+export interface Check {
+  /** Label in the `checks` metric, e.g. `status is 200`. */
+  readonly name: string;
+  readonly subject: CheckSubject;
+  readonly test: CheckTest;
+}
+
+export type CheckSubject =
+  | { readonly kind: 'status' }
+  | { readonly kind: 'size' }
+  | { readonly kind: 'body' }
+  | { readonly kind: 'header'; readonly name: string }
+  | { readonly kind: 'json'; readonly path: JsonPath };
+
+export type CheckTest =
+  | { readonly op: '==' | '!=' | '<' | '<=' | '>' | '>='; readonly value: string | number | boolean | null }
+  | { readonly op: 'in'; readonly values: readonly (string | number)[] }
+  | { readonly op: 'contains'; readonly text: string }
+  | { readonly op: 'matches'; readonly pattern: string; readonly flags: string }
+  | { readonly op: 'exists'; readonly wanted: boolean };
+
+/** A capture that finds nothing leaves its name unset and marks the request with the error `capture`. */
+export interface Capture {
+  readonly name: string;
+  readonly from:
+    | { readonly kind: 'json'; readonly path: JsonPath }
+    | { readonly kind: 'header'; readonly name: string }
+    /** Group 1 when the pattern has a group, else the whole match. */
+    | { readonly kind: 'regex'; readonly pattern: string; readonly flags: string };
+}
+
+/** `$.items[0].id` as `["items", 0, "id"]`. A final `"length"` also counts arrays and strings. Negative indices count from the end. */
+export type JsonPath = readonly (string | number)[];

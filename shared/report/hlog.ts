@@ -1,0 +1,105 @@
+import { AppError, reasonOf } from '../base/index.ts';
+import { fromLogText, HIGHEST_US, indexOf, toLogText, type Histogram, type Tags } from '../stats/index.ts';
+
+/** One series in one interval, as an HdrHistogram log keeps it. */
+export interface HlogLine {
+  readonly metric: string;
+  readonly tags: Tags;
+  /** From the start of the run. */
+  readonly startUs: number;
+  readonly lengthUs: number;
+  readonly histogram: Histogram;
+}
+
+/** The head of an HdrHistogram log, version 1.3. Values are whole microseconds, the column of maxima is milliseconds. */
+export function formatHlogHead(startedAtUs: number): string {
+  const seconds = (startedAtUs / 1_000_000).toFixed(3);
+  return (
+    '#[Muster: values in microseconds, Interval_Max in milliseconds]\n' +
+    '#[Histogram log format version 1.3]\n' +
+    `#[StartTime: ${seconds} (seconds since epoch), ${new Date(startedAtUs / 1_000).toISOString()}]\n` +
+    `#[BaseTime: ${seconds} (seconds since epoch)]\n` +
+    '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"\n'
+  );
+}
+
+export function formatHlogLine({ metric, tags, startUs, lengthUs, histogram }: HlogLine): string {
+  const start = (startUs / 1_000_000).toFixed(6);
+  const length = (lengthUs / 1_000_000).toFixed(6);
+  const max = (histogram.maxUs / 1_000).toFixed(3);
+  return `Tag=${formatTag(metric, tags)},${start},${length},${max},${toLogText(histogram)}\n`;
+}
+
+/** Reads the lines of a log, ours or another tool's (whose tag is then the metric). Throws `BUNDLE_INVALID` with the line number.
+ *  Minimum and sum are those of the buckets; the maximum is exact where the log kept it. */
+export async function* parseHlog(lines: AsyncIterable<string> | Iterable<string>, where = 'intervals.hlog'): AsyncGenerator<HlogLine> {
+  let number = 0;
+  for await (const line of lines) {
+    number++;
+    if (line === '' || line.startsWith('#') || line.startsWith('"StartTimestamp"')) continue;
+    try {
+      yield parseLine(line);
+    } catch (cause) {
+      throw new AppError('BUNDLE_INVALID', `${where}: line ${number}: ${reasonOf(cause)}`, { cause });
+    }
+  }
+}
+
+/** `metric{name=value;name=value}`. A tag of the log ends at a comma and a line at a line break, so names and values are
+ *  percent-encoded, which leaves none of the characters that hold the form together. */
+export function formatTag(metric: string, tags: Tags): string {
+  const names = Object.keys(tags).sort();
+  if (names.length === 0) return encode(metric);
+  return `${encode(metric)}{${names.map((name) => `${encode(name)}=${encode(tags[name] ?? '')}`).join(';')}}`;
+}
+
+const TAGGED = /^([^{}]*)\{([^{}]*)\}$/;
+
+export function parseTag(text: string): { readonly metric: string; readonly tags: Tags } {
+  const match = TAGGED.exec(text);
+  if (match === null) return { metric: decode(text), tags: {} };
+  const pairs = (match[2] ?? '').split(';').map((pair) => {
+    const equals = pair.indexOf('=');
+    if (equals < 0) throw new RangeError(`expected name=value in the tag, got "${pair}"`);
+    return [decode(pair.slice(0, equals)), decode(pair.slice(equals + 1))] as const;
+  });
+  return { metric: decode(match[1] ?? ''), tags: Object.fromEntries(pairs) };
+}
+
+function parseLine(line: string): HlogLine {
+  const fields = line.split(',');
+  const tag = fields[0]?.startsWith('Tag=') === true ? (fields.shift() ?? '').slice('Tag='.length) : '';
+  const [start, length, max, payload] = fields;
+  if (fields.length !== 4 || payload === undefined)
+    throw new RangeError(`expected start, length, max and histogram, got ${fields.length} fields`);
+  const startUs = microseconds(start, 1_000_000, 'a start in seconds');
+  const lengthUs = microseconds(length, 1_000_000, 'a length in seconds');
+  const maxUs = microseconds(max, 1_000, 'a maximum');
+  const histogram = fromLogText(payload);
+  // Buckets widen the maximum by up to 1 in 1024. The column has it exactly, in our unit at least: then it lies in the top bucket.
+  if (maxUs <= HIGHEST_US && indexOf(maxUs) === histogram.highIndex) histogram.maxUs = maxUs;
+  return { ...parseTag(tag), startUs, lengthUs, histogram };
+}
+
+function microseconds(text: string | undefined, unitUs: number, expected: string): number {
+  const value = Number(text);
+  if (text === undefined || text.trim() === '' || !Number.isFinite(value) || value < 0) {
+    throw new RangeError(`expected ${expected}, got "${text ?? ''}"`);
+  }
+  return Math.round(value * unitUs);
+}
+
+/** Half of a surrogate pair cannot be encoded, so it becomes U+FFFD on the way through UTF-8. */
+function encode(text: string): string {
+  const wellFormed = /[\uD800-\uDFFF]/.test(text) ? Buffer.from(text, 'utf8').toString('utf8') : text;
+  return encodeURIComponent(wellFormed);
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Another tool's tag may hold a bare percent sign; then it stands for itself.
+    return text;
+  }
+}

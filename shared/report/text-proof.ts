@@ -1,0 +1,97 @@
+import { formatBytes, formatDurationUs } from '../base/index.ts';
+import { dotted, formatMs, formatPercent, oneLine } from './format.ts';
+import type { Paint } from './paint.ts';
+import type { Summary } from './summary.ts';
+
+/** Agents listed by name, worst lag first; more are counted. */
+const AGENTS_LISTED_MAX = 10;
+
+export function agentLines({ run, agents }: Summary, paint: Paint): string[] {
+  const { planned, reported, lost } = run.agents;
+  const counts = `planned ${planned}, reported ${reported}, lost ${lost}`;
+  const listed = [...agents]
+    .sort((a, b) => Number(b.isLost) - Number(a.isLost) || b.pacerLagMaxMs - a.pacerLagMaxMs)
+    .slice(0, AGENTS_LISTED_MAX);
+  const rest = agents.length - listed.length;
+  return [
+    lost > 0 || reported < planned ? paint.warn(counts) : counts,
+    ...listed.map(({ agent, isLost, cpuMean, cpuWorst, loopDelayMaxMs, pacerLagMaxMs, rssMaxBytes }) => {
+      const name = oneLine(agent).slice(0, 24).padEnd(24);
+      const cores = `cpu ${cpuMean.toFixed(2)}${cpuWorst > cpuMean ? ` (worst ${cpuWorst.toFixed(2)})` : ''}`;
+      const line = `${name} ${cores}, loop max ${formatMs(loopDelayMaxMs)}, pacer max ${formatMs(pacerLagMaxMs)}, ${formatBytes(rssMaxBytes)}`;
+      return isLost ? `${paint.bad(line)} LOST` : line;
+    }),
+    ...(rest > 0 ? [`and ${rest} more agents`] : []),
+  ];
+}
+
+/** How late the load was, and how much of that was the generator noticing late. */
+export function lagLines({ metrics, agents }: Summary): string[] {
+  const lag = metrics['schedule_lag'];
+  if (lag?.type !== 'trend' || lag.count === 0) return [];
+  const { percentiles, max } = lag;
+  const worst = agents.reduce((most, { pacerLagP99WorstMs }) => Math.max(most, pacerLagP99WorstMs), 0);
+  const lines = [
+    `${dotted('intended to actual start')}: med=${formatMs(percentiles['50'])} p(99)=${formatMs(percentiles['99'])} max=${formatMs(max)}`,
+  ];
+  if (agents.length > 0) lines.push(`${dotted('of it noticed late (pacer)')}: p(99)=${formatMs(worst)} in the worst interval`);
+  return lines;
+}
+
+/** The three conservation equations, with the numbers in them. */
+export function ledgerLines({ ledger }: Summary, paint: Paint): string[] {
+  const { planned, started, dropped, undelivered, unknown, completed, interrupted, samples } = ledger;
+  const line = (holds: boolean, text: string): string => `${holds ? paint.good('✓') : paint.bad('✗')} ${text}`;
+  const sign = (holds: boolean): string => (holds ? '=' : '≠');
+  const isPlanWhole = planned === started + dropped + undelivered + unknown;
+  const isStartedWhole = started === completed + interrupted;
+  const isSamplesWhole = samples.recorded === samples.merged + samples.missing;
+  const lines = [
+    line(
+      isPlanWhole,
+      `planned ${planned} ${sign(isPlanWhole)} started ${started} + dropped ${dropped} + undelivered ${undelivered} + unknown ${unknown}`,
+    ),
+    line(isStartedWhole, `started ${started} ${sign(isStartedWhole)} completed ${completed} + interrupted ${interrupted}`),
+    line(
+      isSamplesWhole && samples.missing === 0,
+      `samples recorded ${samples.recorded} ${sign(isSamplesWhole)} merged ${samples.merged} + missing ${samples.missing}`,
+    ),
+  ];
+  if (samples.duplicate > 0) lines.push(`  ${samples.duplicate} samples arrived twice and were counted once`);
+  return lines;
+}
+
+export function validityLines({ validity }: Summary, paint: Paint): string[] {
+  const color = { valid: paint.good, degraded: paint.warn, invalid: paint.bad };
+  return [
+    color[validity.grade](validity.grade === 'valid' ? 'valid: nothing speaks against these numbers' : validity.grade),
+    ...validity.reasons.map(({ code, detail, grade }) => {
+      const painted = grade === 'invalid' ? paint.bad(code) : paint.warn(code);
+      return `  ${painted}: ${oneLine(detail)}`;
+    }),
+  ];
+}
+
+/** The last lines: which run, and what it all comes to. */
+export function resultLines({ run, thresholds, validity, metrics }: Summary, paint: Paint): string[] {
+  const failed = thresholds.filter(({ verdict }) => verdict === 'fail').length;
+  const empty = thresholds.filter(({ verdict }) => verdict === 'no-data').length;
+  const held = thresholds.length - failed - empty;
+  const requests = metrics['http_reqs']?.type === 'counter' ? metrics['http_reqs'].count : 0;
+  const errors = metrics['http_req_failed']?.type === 'rate' ? metrics['http_req_failed'].rate : 0;
+  const verdict =
+    thresholds.length === 0
+      ? 'no thresholds set'
+      : [
+          `${held} of ${thresholds.length} thresholds held`,
+          ...(failed > 0 ? [`${failed} failed`] : []),
+          ...(empty > 0 ? [`${empty} without data`] : []),
+        ].join(', ');
+  const isBad = failed + empty > 0 || validity.grade === 'invalid';
+  const word = isBad ? paint.bad('✗ FAILED') : paint.good('✓ PASSED');
+  return [
+    `${oneLine(run.name)} (${oneLine(run.id)}): ${requests} requests in ${formatDurationUs(run.durationSeconds * 1_000_000)}, ${formatPercent(errors)} failed`,
+    ...(run.stopped === undefined ? [] : [paint.warn(`stopped early: ${oneLine(run.stopped)}`)]),
+    `${word}  ${verdict} · result ${validity.grade}`,
+  ];
+}

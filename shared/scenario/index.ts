@@ -1,0 +1,5 @@
+export { loadScenario, type CompiledScenario } from './load.ts';
+export type { ScenarioOverrides } from './overrides.ts';
+export { formatProblems } from './problems.ts';
+export { scenarioJsonSchema } from './schema.ts';
+export * from './sdk.ts';

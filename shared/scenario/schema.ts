@@ -1,0 +1,246 @@
+import { z } from 'zod';
+import { didYouMean, parseDurationUs, parseRate, VUS_MAX } from '../base/index.ts';
+import { expected, isMapping, listed } from './describe.ts';
+import { PROBLEMS_MAX, type Path, type Report } from './problems.ts';
+
+/** Load that runs longer than this is a mistake in a unit, not a test. */
+export const DURATION_MAX_US = 31 * 86_400_000_000;
+/** The longest latency that the histograms can tell. */
+export const TIMEOUT_MAX_US = 3_600_000_000;
+
+const DURATION = 'a duration such as 30s, 1m30s or 250ms (at most 31d)';
+const RATE = 'a rate such as 200, "200/s" or "2k/s"';
+const VUS = `a whole number of VUs from 1 to ${String(VUS_MAX)}`;
+const SCALAR = 'text, a number or true/false';
+const VALUES = 'a mapping of names to text, numbers or true/false';
+
+const duration = leaf(z.union([z.string(), z.number()]), DURATION, (value) => isWithin(parseDurationUs(value), 0, DURATION_MAX_US));
+const positiveDuration = leaf(
+  z.union([z.string(), z.number()]),
+  'a duration above zero such as 30s, 1m30s or 250ms (at most 31d)',
+  (value) => isWithin(parseDurationUs(value), 1, DURATION_MAX_US),
+);
+const timeout = leaf(z.union([z.string(), z.number()]), 'a duration from 1ms to 1h', (value) =>
+  isWithin(parseDurationUs(value), 1_000, TIMEOUT_MAX_US),
+);
+const interval = leaf(z.union([z.string(), z.number()]), 'a duration from 100ms to 60s in whole milliseconds', (value) => {
+  const us = parseDurationUs(value);
+  return isWithin(us, 100_000, 60_000_000) && (us ?? 0) % 1_000 === 0;
+});
+const rate = leaf(z.union([z.string(), z.number()]), RATE, (value) => parseRate(value) !== undefined);
+const vus = leaf(z.number(), VUS, (value) => Number.isInteger(value) && value >= 1 && value <= VUS_MAX);
+const text = leaf(z.string(), 'text', () => true);
+const name = leaf(z.string(), 'a name of 1 to 200 characters on one line', (value) => /^[^\p{Cc}]{1,200}$/u.test(value));
+const flag = leaf(z.boolean(), 'true or false', () => true);
+const scalar = leaf(z.union([z.string(), z.number(), z.boolean()]), SCALAR, () => true);
+const scalars = z.record(z.string(), scalar, says(VALUES));
+const scalarsOrLists = z.record(
+  z.string(),
+  z.union([scalar, z.array(scalar)], says(`${SCALAR}, or a list of them`)),
+  says('a mapping of names to text, numbers, true/false or lists of them'),
+);
+const order = z.enum(['unique', 'sequential', 'random'], says('unique, sequential or random'));
+const arrivals = z.enum(['uniform', 'poisson'], says('uniform or poisson'));
+
+/** One step. That exactly one verb or `think` is there is checked where steps are compiled. */
+export const stepSchema = strict('a step: a mapping with get, post, put, patch, delete, head, options or think', {
+  get: text.optional(),
+  post: text.optional(),
+  put: text.optional(),
+  patch: text.optional(),
+  delete: text.optional(),
+  head: text.optional(),
+  options: text.optional(),
+  name: name.optional(),
+  headers: scalars.optional(),
+  query: scalarsOrLists.optional(),
+  json: z.unknown().optional(),
+  form: scalarsOrLists.optional(),
+  body: text.optional(),
+  timeout: timeout.optional(),
+  check: z.record(z.string(), z.unknown(), says('a mapping of what to check to what it must be, such as { status: 200 }')).optional(),
+  capture: z.record(z.string(), text, says('a mapping of names to where they come from, such as { id: "json $.id" }')).optional(),
+  think: leaf(z.union([z.string(), z.number()]), 'a pause such as 1s, or a span such as 1s..3s', () => true).optional(),
+});
+export type StepDefinition = z.infer<typeof stepSchema>;
+
+const thresholdOptionsSchema = strict('a threshold: text such as "p(99)<250", or a mapping with threshold', {
+  threshold: leaf(z.string(), 'a condition such as "p(99)<250"', () => true),
+  abortOnFail: flag.optional(),
+  delayAbortEval: duration.optional(),
+  window: positiveDuration.optional(),
+});
+export type ThresholdDefinition = string | z.infer<typeof thresholdOptionsSchema>;
+
+const placed = { startTime: duration.optional(), gracefulStop: duration.optional() };
+const open = {
+  timeUnit: positiveDuration.optional(),
+  preAllocatedVUs: vus.optional(),
+  maxVUs: vus.optional(),
+  arrivals: arrivals.optional(),
+};
+const stage = strict('a stage such as { duration: 30s, target: 200 }', { duration, target: rate });
+
+function executors<F extends z.ZodType>(flow: F) {
+  return [
+    strict('a scenario', { executor: z.literal('constant-arrival-rate'), rate, duration: positiveDuration, ...open, ...placed, flow }),
+    strict('a scenario', {
+      executor: z.literal('ramping-arrival-rate'),
+      startRate: rate.optional(),
+      stages: z.array(stage, says('a list of stages such as { duration: 30s, target: 200 }')).min(1, says('at least one stage')),
+      ...open,
+      ...placed,
+      flow,
+    }),
+    strict('a scenario', { executor: z.literal('constant-vus'), vus, duration: positiveDuration, ...placed, flow }),
+  ] as const;
+}
+
+export const EXECUTORS = ['constant-arrival-rate', 'ramping-arrival-rate', 'constant-vus'] as const;
+/** Known from k6, so that the message can say more than that the word is unknown. */
+const K6_EXECUTORS_MISSING: readonly string[] = ['ramping-vus', 'per-vu-iterations', 'shared-iterations', 'externally-controlled'];
+
+function scenario<F extends z.ZodType>(flow: F) {
+  return z.discriminatedUnion('executor', executors(flow), {
+    error: (issue) => {
+      const input: unknown = issue.input;
+      if (!isMapping(input)) return expected('a scenario: a mapping with executor and flow', input);
+      return executorMessage(input['executor']);
+    },
+  });
+}
+
+function executorMessage(executor: unknown): string {
+  const exist = `the executors are ${listed(EXECUTORS)}`;
+  if (executor === undefined) return `missing: ${exist}`;
+  if (typeof executor !== 'string') return `${expected('the name of an executor', executor)}; ${exist}`;
+  if (K6_EXECUTORS_MISSING.includes(executor)) return `Muster does not have the executor "${executor}"; ${exist}`;
+  return `there is no executor "${executor}"${didYouMean(executor, EXECUTORS).replace(/\?$/, '')}; ${exist}`;
+}
+
+/** Flows are checked step by step elsewhere, so that one bad step does not hide the others, and may be functions in a module. */
+const unreadFlow = z.unknown().refine((flow) => flow !== undefined, says('a list of steps'));
+export const scenarioSchema = scenario(unreadFlow);
+export type ScenarioDefinition = z.infer<typeof scenarioSchema>;
+
+export const dataSetSchema = strict('a data set such as { file: users.csv, order: unique }', {
+  file: leaf(z.string(), 'the path of a .csv or .json file, relative to this file', (value) => value !== ''),
+  order: order.optional(),
+});
+
+export const defaultsSchema = strict('a mapping with timeout and headers', { timeout: timeout.optional(), headers: scalars.optional() });
+
+export const thresholdSchema = z.union(
+  [z.string(), thresholdOptionsSchema],
+  says('a threshold such as "p(99)<250", or a mapping with threshold'),
+);
+
+function scenarioFile<S extends z.ZodType>(scenarioOfFile: S) {
+  return strict('a scenario file: a mapping with scenarios', {
+    name: name.optional(),
+    target: leaf(z.string(), 'the URL of the system under test, such as http://127.0.0.1:8080', () => true).optional(),
+    seed: leaf(z.number(), 'a whole number from 0 to 4294967295', isSeed).optional(),
+    defaults: defaultsSchema.optional(),
+    vars: scalars.optional(),
+    data: z.record(z.string(), dataSetSchema, says('a mapping of names to data sets')).optional(),
+    scenarios: z
+      .record(z.string(), scenarioOfFile, says('a mapping of names to scenarios'))
+      .refine((scenarios) => Object.keys(scenarios).length > 0, says('at least one scenario')),
+    thresholds: z
+      .record(
+        z.string(),
+        z.array(thresholdSchema, says('a list of thresholds such as ["p(99)<250"]')).min(1, says('at least one threshold')),
+        says('a mapping of metrics to lists of thresholds'),
+      )
+      .optional(),
+    interval: interval.optional(),
+  });
+}
+
+const scenarioFileSchema = scenarioFile(scenarioSchema);
+export type FileDefinition = z.infer<typeof scenarioFileSchema>;
+
+export function isSeed(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;
+}
+
+/** Reports everything in `document` that has the wrong shape. */
+export function reportShape(document: unknown, report: Report): void {
+  const result = scenarioFileSchema.safeParse(document);
+  if (!result.success) reportIssues(result.error.issues, [], report);
+}
+
+/** The step, or `undefined` after saying what is wrong with it. */
+export function readStep(step: unknown, path: Path, report: Report): StepDefinition | undefined {
+  const result = stepSchema.safeParse(step);
+  if (result.success) return result.data;
+  reportIssues(result.error.issues, path, report);
+  return undefined;
+}
+
+/** The JSON Schema (2020-12) of the YAML scenario file, for editors. It knows shapes; units and references only `loadScenario` checks. */
+export function scenarioJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(scenarioFile(scenario(z.array(stepSchema).min(1))), { io: 'input', reused: 'ref' });
+}
+
+interface Issue {
+  readonly code: string;
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  readonly keys?: readonly string[];
+  readonly errors?: readonly (readonly Issue[])[];
+}
+
+/** Issues carry our own sentences already (`says`, `strict`); this only unfolds them: one problem per unknown key, and for a choice
+ *  of shapes the mistakes inside the shape that was meant. */
+function reportIssues(issues: readonly Issue[], base: Path, report: Report): void {
+  for (const issue of issues) {
+    const path = [...base, ...issue.path.map((key) => (typeof key === 'number' ? key : String(key)))];
+    if (issue.keys !== undefined && issue.code === 'unrecognized_keys') {
+      const sentences = issue.message.split('\n');
+      issue.keys.forEach((key, i) => {
+        report([...path, key], sentences[i] ?? `unknown key "${key}"`);
+      });
+      continue;
+    }
+    const meant = issue.errors?.find((branch) => branch.every((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'));
+    if (meant === undefined || meant.length === 0) report(path, issue.message);
+    else reportIssues(meant, path, report);
+  }
+}
+
+/** A mapping with these keys and no others. The sentences for unknown keys stand one per line, in the order of the keys. */
+function strict<S extends z.core.$ZodLooseShape>(what: string, shape: S) {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys
+            .slice(0, PROBLEMS_MAX)
+            .map((key) => unknownKey(key, known))
+            .join('\n')
+        : expected(what, issue.input),
+  });
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const shown = JSON.stringify(key.slice(0, 60));
+  return `unknown key ${shown}${didYouMean(key, known) || `; the keys here are ${listed(known)}`}`;
+}
+
+function leaf<T extends z.ZodType<string | number | boolean>>(type: T, what: string, holds: (value: z.infer<T>) => boolean): T {
+  return withMessage(type, what).refine(holds, says(what));
+}
+
+/** The same type, saying our sentence when the value is of another type. */
+function withMessage<T extends z.ZodType>(type: T, what: string): T {
+  return type.clone({ ...type.def, error: (issue: { readonly input?: unknown }) => expected(what, issue.input) });
+}
+
+function says(what: string): { readonly error: (issue: { readonly input?: unknown }) => string } {
+  return { error: (issue) => expected(what, issue.input) };
+}
+
+function isWithin(value: number | undefined, least: number, most: number): boolean {
+  return value !== undefined && value >= least && value <= most;
+}

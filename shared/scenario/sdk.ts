@@ -1,0 +1,150 @@
+/** What a scenario module imports as `muster`. Types for the author, and the one function that gives them: it changes nothing. */
+export function defineScenario(definition: ScenarioFile): ScenarioFile {
+  return definition;
+}
+
+/** The whole scenario file, key for key as in YAML. */
+export interface ScenarioFile {
+  readonly name?: string;
+  /** Base URL of steps and of `vu.http` calls that give a path. */
+  readonly target?: string;
+  readonly seed?: number;
+  readonly defaults?: { readonly timeout?: Duration; readonly headers?: Readonly<Record<string, Scalar>> };
+  readonly vars?: Readonly<Record<string, Scalar>>;
+  readonly data?: Readonly<Record<string, DataSet>>;
+  readonly scenarios: Readonly<Record<string, Scenario>>;
+  readonly thresholds?: Readonly<Record<string, readonly ThresholdDefinition[]>>;
+  /** Length of one result interval, `1s` by default. */
+  readonly interval?: Duration;
+}
+
+/** `"1m30s"`, `"250ms"`, or milliseconds. */
+export type Duration = string | number;
+/** `200`, `"200/s"`, `"2k/s"`. */
+export type Rate = string | number;
+export type Scalar = string | number | boolean;
+
+export interface DataSet {
+  /** A .csv file with a header, or a .json file with a list of flat objects; relative to the scenario file. */
+  readonly file: string;
+  readonly order?: 'unique' | 'sequential' | 'random';
+}
+
+export type Scenario = ConstantArrivalRate | RampingArrivalRate | ConstantVus;
+
+interface AnyScenario {
+  readonly startTime?: Duration;
+  readonly gracefulStop?: Duration;
+  readonly flow: readonly StepDefinition[] | FlowFunction;
+}
+
+interface OpenScenario extends AnyScenario {
+  readonly timeUnit?: Duration;
+  readonly arrivals?: 'uniform' | 'poisson';
+  /** VUs of the whole cluster. */
+  readonly preAllocatedVUs?: number;
+  readonly maxVUs?: number;
+}
+
+export interface ConstantArrivalRate extends OpenScenario {
+  readonly executor: 'constant-arrival-rate';
+  readonly rate: Rate;
+  readonly duration: Duration;
+}
+
+export interface RampingArrivalRate extends OpenScenario {
+  readonly executor: 'ramping-arrival-rate';
+  readonly startRate?: Rate;
+  readonly stages: readonly { readonly duration: Duration; readonly target: Rate }[];
+}
+
+export interface ConstantVus extends AnyScenario {
+  readonly executor: 'constant-vus';
+  readonly vus: number;
+  readonly duration: Duration;
+}
+
+/** One iteration. It runs in the agents; what it throws counts as a failure of the scenario's code. */
+export type FlowFunction = (vu: Vu) => Promise<void> | void;
+
+/** Exactly one of the verbs with a path or URL, or `think`. */
+export interface StepDefinition {
+  readonly get?: string;
+  readonly post?: string;
+  readonly put?: string;
+  readonly patch?: string;
+  readonly delete?: string;
+  readonly head?: string;
+  readonly options?: string;
+  readonly name?: string;
+  readonly headers?: Readonly<Record<string, Scalar>>;
+  readonly query?: Readonly<Record<string, Scalar | readonly Scalar[]>>;
+  readonly json?: unknown;
+  readonly form?: Readonly<Record<string, Scalar | readonly Scalar[]>>;
+  readonly body?: string;
+  readonly timeout?: Duration;
+  readonly check?: Readonly<Record<string, Scalar | null | readonly Scalar[]>>;
+  readonly capture?: Readonly<Record<string, string>>;
+  /** `1s`, or `1s..3s`. */
+  readonly think?: Duration;
+}
+
+export type ThresholdDefinition =
+  string | { readonly threshold: string; readonly abortOnFail?: boolean; readonly delayAbortEval?: Duration; readonly window?: Duration };
+
+/** The virtual user that runs the iteration. */
+export interface Vu {
+  /** Global number, 0-based: the same VU keeps it for the whole run, on any number of agents. */
+  readonly id: number;
+  /** Global index of this iteration within its scenario, 0-based. */
+  readonly iteration: number;
+  /** What `-e KEY=VALUE` gave. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly http: Http;
+  /** Counts in the metric `checks` under `name`; returns `holds`. */
+  check(name: string, holds: boolean): boolean;
+  /** Think time: `"1s"`, or milliseconds. */
+  sleep(duration: Duration): Promise<void>;
+  /** The row of a data set for this iteration, by column. */
+  row(dataSet: string): Readonly<Record<string, string>>;
+}
+
+/** Sends requests and measures them. `url` is a path under the target or a whole URL. A failed request is an answer, never a throw. */
+export interface Http {
+  get(url: string, options?: RequestOptions): Promise<HttpResponse>;
+  head(url: string, options?: RequestOptions): Promise<HttpResponse>;
+  options(url: string, options?: RequestOptions): Promise<HttpResponse>;
+  post(url: string, body?: RequestBody, options?: RequestOptions): Promise<HttpResponse>;
+  put(url: string, body?: RequestBody, options?: RequestOptions): Promise<HttpResponse>;
+  patch(url: string, body?: RequestBody, options?: RequestOptions): Promise<HttpResponse>;
+  delete(url: string, body?: RequestBody, options?: RequestOptions): Promise<HttpResponse>;
+  request(method: HttpMethod, url: string, options?: RequestOptions & { readonly body?: RequestBody }): Promise<HttpResponse>;
+}
+
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS';
+
+/** Text is sent as it is; any other value as JSON, with `content-type: application/json` unless the headers say otherwise. */
+export type RequestBody = string | number | boolean | null | readonly unknown[] | Readonly<Record<string, unknown>>;
+
+export interface RequestOptions {
+  /** Tag `name` of the results; method and path by default. Give one when paths carry ids, or every id is a series. */
+  readonly name?: string;
+  readonly headers?: Readonly<Record<string, Scalar>>;
+  readonly timeout?: Duration;
+}
+
+export interface HttpResponse {
+  /** 0 when no response came. */
+  readonly status: number;
+  /** First value of a header, in any case of its name. */
+  headers(name: string): string | undefined;
+  /** Empty when there is none. */
+  readonly body: string;
+  /** The body as JSON, or what stands at `path` (`$.items[0].id`) in it; `undefined` when it is no JSON or nothing stands there. */
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the author names the shape that is trusted
+  json<T = unknown>(path?: string): T | undefined;
+  /** Why the request failed, one of the values of the tag `error`; absent when it did not. */
+  readonly error?: string;
+  /** Service time: sent to last byte. */
+  readonly durationMs: number;
+}

@@ -1,0 +1,132 @@
+import { didYouMean, parseDurationUs } from '../base/index.ts';
+import { METRICS, type MetricKind, type MetricName } from '../stats/index.ts';
+import type { Aggregation, Threshold } from './threshold.ts';
+
+export interface ThresholdOptions {
+  readonly abortOnFail?: boolean | undefined;
+  /** Durations: `"5s"`, or milliseconds as a number. */
+  readonly delayAbortEval?: string | number | undefined;
+  readonly window?: string | number | undefined;
+}
+
+/** Reads one threshold in k6's syntax: `metric` is `http_req_duration{scenario:browse,name:list products}`, `expression` is
+ *  `p(99.9)<250`. Bounds of trends are milliseconds, or carry a unit (`1.5s`). What is wrong comes back as one plain sentence. */
+export function parseThreshold(
+  metric: string,
+  expression: string,
+  options: ThresholdOptions = {},
+): Threshold | { readonly problem: string } {
+  const selector = parseSelector(metric);
+  if ('problem' in selector) return selector;
+  const condition = parseCondition(expression, selector.metric);
+  if ('problem' in condition) return condition;
+  const delayAbortEvalUs = parseDurationUs(options.delayAbortEval ?? 0);
+  if (delayAbortEvalUs === undefined)
+    return { problem: `delayAbortEval: expected a duration such as 5s, got "${String(options.delayAbortEval)}"` };
+  const windowUs = options.window === undefined ? undefined : parseDurationUs(options.window);
+  if (options.window !== undefined && (windowUs === undefined || windowUs === 0)) {
+    return { problem: `window: expected a duration above zero such as 10s, got "${String(options.window)}"` };
+  }
+  return {
+    metric: selector.metric,
+    tags: selector.tags,
+    expression: expression.trim(),
+    ...condition,
+    abortOnFail: options.abortOnFail ?? false,
+    delayAbortEvalUs,
+    windowUs,
+  };
+}
+
+const METRIC_NAMES = Object.keys(METRICS);
+
+/** What k6 lets a threshold ask of each kind of metric. */
+const AGGREGATIONS: Readonly<Record<MetricKind, readonly string[]>> = {
+  trend: ['avg', 'min', 'med', 'max', 'p(N)'],
+  counter: ['count', 'rate'],
+  rate: ['rate'],
+  gauge: ['value'],
+};
+
+interface Problem {
+  readonly problem: string;
+}
+
+function parseSelector(text: string): { readonly metric: MetricName; readonly tags: Readonly<Record<string, string>> } | Problem {
+  const match = /^\s*([^{}\s]+)\s*(?:\{([^{}]*)\})?\s*$/.exec(text);
+  if (match === null)
+    return { problem: `expected a metric such as http_req_duration or http_req_duration{scenario:browse}, got "${text}"` };
+  const [, metric = '', tagList] = match;
+  if (!isMetricName(metric)) {
+    return {
+      problem: `there is no metric "${metric}"${didYouMean(metric, METRIC_NAMES) || `; the metrics are ${METRIC_NAMES.join(', ')}`}`,
+    };
+  }
+  const tags: Record<string, string> = {};
+  if (tagList === undefined) return { metric, tags };
+  for (const pair of tagList.split(',')) {
+    const colon = pair.indexOf(':');
+    const key = pair.slice(0, colon).trim();
+    const value = pair.slice(colon + 1).trim();
+    if (colon < 0 || key === '' || value === '') return { problem: `expected tags as {name:value,name:value}, got "{${tagList}}"` };
+    if (Object.hasOwn(tags, key)) return { problem: `the tag "${key}" stands twice in "{${tagList}}"` };
+    tags[key] = value;
+  }
+  return { metric, tags };
+}
+
+function isMetricName(text: string): text is MetricName {
+  return Object.hasOwn(METRICS, text);
+}
+
+const CONDITION = /^\s*(p\s*\([^()]*\)|[A-Za-z]+)\s*(===|==|!=|<=|>=|<|>)\s*([^\s=<>!].*?)\s*$/;
+const NUMBER = /^[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?$/;
+
+function parseCondition(expression: string, metric: MetricName): Pick<Threshold, 'aggregation' | 'comparison' | 'bound'> | Problem {
+  const { kind } = METRICS[metric];
+  const match = CONDITION.exec(expression);
+  if (match === null) return { problem: `expected a condition such as ${EXAMPLE[kind]}, got "${expression}"` };
+  const [, asked = '', comparison = '', boundText = ''] = match;
+  const aggregation = parseAggregation(asked, metric);
+  if ('problem' in aggregation) return aggregation;
+  const bound = parseBound(boundText, kind);
+  if (bound === undefined) {
+    const expected = kind === 'trend' ? 'a number of milliseconds, or a duration such as 1.5s' : 'a number';
+    return { problem: `expected ${expected} after ${comparison}, got "${boundText}"` };
+  }
+  if (kind === 'rate' && (bound < 0 || bound > 1)) {
+    return { problem: `${metric} is a fraction between 0 and 1 (5 % is 0.05), got ${boundText}` };
+  }
+  return { aggregation, comparison: comparison as Threshold['comparison'], bound };
+}
+
+const EXAMPLE: Readonly<Record<MetricKind, string>> = { trend: 'p(95)<250', counter: 'count>100', rate: 'rate<0.01', gauge: 'value<100' };
+
+function parseAggregation(asked: string, metric: MetricName): Aggregation | Problem {
+  const { kind } = METRICS[metric];
+  const percentile = /^p\s*\(\s*([^()]*?)\s*\)$/.exec(asked);
+  const word = percentile === null ? asked : 'p(N)';
+  if (!AGGREGATIONS[kind].includes(word)) {
+    const unknown = Object.values(AGGREGATIONS).some((words) => words.includes(word))
+      ? `"${asked}" does not suit it`
+      : `"${asked}" is unknown`;
+    return { problem: `${metric} is a ${kind}: ${unknown}, expected ${listed(AGGREGATIONS[kind])}` };
+  }
+  if (percentile === null) return { kind: word as Exclude<Aggregation['kind'], 'percentile'> };
+  const number = percentile[1] ?? '';
+  if (!NUMBER.test(number) || Number(number) < 0 || Number(number) > 100) {
+    return { problem: `expected a percentile between p(0) and p(100), got "${asked}"` };
+  }
+  return { kind: 'percentile', percentile: Number(number) };
+}
+
+function parseBound(text: string, kind: MetricKind): number | undefined {
+  if (NUMBER.test(text)) return Number.isFinite(Number(text)) ? Number(text) : undefined;
+  if (kind !== 'trend') return undefined;
+  const us = parseDurationUs(text);
+  return us === undefined ? undefined : us / 1000;
+}
+
+function listed(words: readonly string[]): string {
+  return words.length === 1 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
+}

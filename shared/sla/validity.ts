@@ -1,0 +1,226 @@
+import { imbalances, type Ledger } from '../stats/index.ts';
+import { LATE_INTERVAL_US, SATURATED_INTERVALS, VERY_LATE_INTERVAL_US, type AgentHealth } from './health-watch.ts';
+
+export type Grade = 'valid' | 'degraded' | 'invalid';
+
+/** How far the numbers of a run can be trusted, and everything that speaks against them. */
+export interface Validity {
+  readonly grade: Grade;
+  readonly reasons: readonly ValidityReason[];
+}
+
+export interface ValidityReason {
+  readonly code: ReasonCode;
+  /** What was seen and what the limit is, for people. */
+  readonly detail: string;
+  readonly grade: 'degraded' | 'invalid';
+  readonly agent?: string;
+}
+
+/** One measured quantity and from where on it counts against the run. `0` means: any at all. */
+export interface ValidityLimit {
+  readonly measure: string;
+  readonly unit: 'ms' | '%' | 'cores' | 'samples' | 'agents' | 'iterations' | 'times' | 'files' | 'requests' | 'equations';
+  readonly degradedAbove?: number;
+  readonly invalidAbove?: number;
+}
+
+interface Rule {
+  readonly meaning: string;
+  readonly limits: Readonly<Record<string, ValidityLimit>>;
+}
+
+/** Every reason and its limits: the one table that grades are taken from and that the docs print. */
+export const VALIDITY_RULES = {
+  'agents-lost': {
+    meaning: 'an agent went silent during the run: its share of the load was missing until the rest took over',
+    limits: { lost: { measure: 'agents lost', unit: 'agents', degradedAbove: 0 } },
+  },
+  'load-not-delivered': {
+    meaning: 'planned iterations were not fired: no VU was free, the agent was gone, or it cannot be known',
+    limits: { missed: { measure: '(dropped + undelivered + unknown) / planned', unit: '%', degradedAbove: 0, invalidAbove: 5 } },
+  },
+  'generator-lag': {
+    meaning: 'the generator fired late: it, not the target, shaped the arrivals',
+    limits: {
+      runP99: { measure: 'pacer lag p99 over the run', unit: 'ms', degradedAbove: 10, invalidAbove: 100 },
+      late: { measure: `intervals of one agent with pacer lag p99 above ${LATE_INTERVAL_US / 1_000} ms`, unit: '%', degradedAbove: 50 },
+      veryLate: {
+        measure: `intervals of one agent with pacer lag p99 above ${VERY_LATE_INTERVAL_US / 1_000} ms`,
+        unit: '%',
+        invalidAbove: 50,
+      },
+      stall: { measure: 'longest event-loop delay or pacer lag of one agent', unit: 'ms', degradedAbove: 150 },
+    },
+  },
+  'generator-saturated': {
+    meaning: 'an agent ran out of CPU: its own queueing is part of the latencies',
+    limits: {
+      cpu: { measure: `CPU of one agent, mean of ${SATURATED_INTERVALS} consecutive intervals`, unit: 'cores', degradedAbove: 0.9 },
+    },
+  },
+  'samples-missing': {
+    meaning: 'agents recorded samples that never arrived: percentiles and counts are incomplete',
+    limits: { missing: { measure: 'samples missing', unit: 'samples', invalidAbove: 0 } },
+  },
+  'ledger-imbalance': {
+    meaning: 'the conservation equations do not hold: something was counted twice or not at all',
+    limits: { broken: { measure: 'equations that do not hold', unit: 'equations', invalidAbove: 0 } },
+  },
+  'clock-uncertain': {
+    meaning: "an agent's clock offset is not known well: instants of different agents do not line up",
+    limits: { uncertainty: { measure: 'clock offset uncertainty of one agent', unit: 'ms', degradedAbove: 5 } },
+  },
+  'target-unreachable': {
+    meaning: 'requests were sent and not one was answered: nothing was measured but failures',
+    limits: { unanswered: { measure: 'requests sent when none was answered', unit: 'requests', invalidAbove: 0 } },
+  },
+  'vus-exhausted': {
+    meaning: 'arrivals had to wait for a free VU: raise maxVUs, or the target is slower than the plan assumed',
+    limits: { wait: { measure: 'wait for a free VU, p99', unit: 'ms', degradedAbove: 10 } },
+  },
+  'bundle-incomplete': {
+    meaning: 'a file of the run bundle could not be written: what is on disk is not the whole run',
+    limits: { failed: { measure: 'files not written', unit: 'files', invalidAbove: 0 } },
+  },
+  'series-capped': {
+    meaning: 'more series than the cap: some samples stand under the name (other)',
+    limits: { capped: { measure: 'samples under (other)', unit: 'samples', degradedAbove: 0 } },
+  },
+  'version-skew': {
+    meaning: 'an agent runs another minor version than the coordinator',
+    limits: { agents: { measure: 'agents of another version', unit: 'agents', degradedAbove: 0 } },
+  },
+  'coordinator-restarted': {
+    meaning: 'the coordinator was restarted during the run and took up its state from the stream',
+    limits: { restarts: { measure: 'restarts', unit: 'times', degradedAbove: 0 } },
+  },
+} as const satisfies Record<string, Rule>;
+
+export type ReasonCode = keyof typeof VALIDITY_RULES;
+
+export interface ValidityInput {
+  readonly ledger: Ledger;
+  readonly agentsLost: readonly string[];
+  readonly health: readonly AgentHealth[];
+  /** p99 of the trend `schedule_lag` over the whole run; `undefined` when no open model ran. */
+  readonly scheduleLagP99Us: number | undefined;
+  /** p99 of the time that due arrivals waited for a free VU; `undefined` when it was not measured. */
+  readonly vuWaitP99Us: number | undefined;
+  readonly clocks: readonly { readonly agent: string; readonly uncertaintyUs: number }[];
+  readonly requests: { readonly sent: number; readonly answered: number };
+  /** Why a file of the bundle could not be written. */
+  readonly bundleFailure: string | undefined;
+  readonly samplesUnderOther: number;
+  readonly versionSkew: readonly { readonly agent: string; readonly version: string }[];
+  readonly coordinatorRestarts: number;
+}
+
+/** Grades a run: the worst of its reasons, `valid` without any. Reasons come in the order of the table, invalid ones first. */
+export function gradeValidity(input: ValidityInput): Validity {
+  const found = [...reasons(input)];
+  const order = [...found.filter(({ grade }) => grade === 'invalid'), ...found.filter(({ grade }) => grade === 'degraded')];
+  return { grade: order[0]?.grade ?? 'valid', reasons: order };
+}
+
+function* reasons(input: ValidityInput): Generator<ValidityReason> {
+  const { ledger } = input;
+  for (const agent of input.agentsLost) {
+    yield* exceeding('agents-lost', 'lost', 1, `agent ${agent} was lost`, agent);
+  }
+
+  const missed = ledger.dropped + ledger.undelivered + ledger.unknown;
+  // A ledger that planned nothing and still missed something is all missed; the imbalance is reported by itself.
+  const missedPercent = missed === 0 ? 0 : ledger.planned > 0 ? (missed / ledger.planned) * 100 : 100;
+  yield* exceeding(
+    'load-not-delivered',
+    'missed',
+    missedPercent,
+    `${missed} of ${ledger.planned} planned iterations were not fired (dropped ${ledger.dropped}, undelivered ${ledger.undelivered}, unknown ${ledger.unknown})`,
+  );
+
+  yield* lagReasons(input);
+
+  for (const { agent, cpuWorst } of input.health) {
+    yield* exceeding(
+      'generator-saturated',
+      'cpu',
+      cpuWorst,
+      `agent ${agent} used ${cpuWorst.toFixed(2)} cores over ${SATURATED_INTERVALS} intervals`,
+      agent,
+    );
+  }
+  const { missing } = ledger.samples;
+  yield* exceeding('samples-missing', 'missing', missing, `${missing} recorded samples never arrived`);
+  for (const imbalance of imbalances(ledger)) yield* exceeding('ledger-imbalance', 'broken', 1, imbalance);
+  for (const { agent, uncertaintyUs } of input.clocks) {
+    const ms = uncertaintyUs / 1_000;
+    yield* exceeding('clock-uncertain', 'uncertainty', ms, `the clock of agent ${agent} is known to ±${ms.toFixed(1)} ms`, agent);
+  }
+  const { sent, answered } = input.requests;
+  yield* exceeding('target-unreachable', 'unanswered', answered === 0 ? sent : 0, `${sent} requests were sent and none was answered`);
+  const waitMs = (input.vuWaitP99Us ?? 0) / 1_000;
+  yield* exceeding('vus-exhausted', 'wait', waitMs, `due arrivals waited for a free VU, p99 ${waitMs.toFixed(1)} ms`);
+  if (input.bundleFailure !== undefined) yield* exceeding('bundle-incomplete', 'failed', 1, input.bundleFailure);
+  yield* exceeding('series-capped', 'capped', input.samplesUnderOther, `${input.samplesUnderOther} samples stand under (other)`);
+  for (const { agent, version } of input.versionSkew) {
+    yield* exceeding('version-skew', 'agents', 1, `agent ${agent} runs version ${version}`, agent);
+  }
+  const restarts = input.coordinatorRestarts;
+  yield* exceeding(
+    'coordinator-restarted',
+    'restarts',
+    restarts,
+    `the coordinator was restarted ${restarts === 1 ? 'once' : `${restarts} times`}`,
+  );
+}
+
+function* lagReasons(input: ValidityInput): Generator<ValidityReason> {
+  // Percentiles of intervals do not add up to one of the run, but they bound it: a run's p99 is at most the worst interval's, and
+  // pacer lag is at most schedule lag, sample by sample. The smaller bound is the exact p99 whenever no arrival waited for a VU.
+  const worstUs = Math.max(0, ...input.health.map(({ pacerLagP99WorstUs }) => pacerLagP99WorstUs));
+  const boundMs = Math.min(worstUs, input.scheduleLagP99Us ?? 0) / 1_000;
+  yield* exceeding('generator-lag', 'runP99', boundMs, `pacer lag p99 was ${boundMs.toFixed(1)} ms over the run`);
+  for (const health of input.health) {
+    const { agent } = health;
+    const late = share(health.lateIntervals, health.intervals);
+    const veryLate = share(health.veryLateIntervals, health.intervals);
+    yield* exceeding('generator-lag', 'late', late, `agent ${agent} was late in ${late.toFixed(0)} % of its intervals`, agent);
+    yield* exceeding(
+      'generator-lag',
+      'veryLate',
+      veryLate,
+      `agent ${agent} was very late in ${veryLate.toFixed(0)} % of its intervals`,
+      agent,
+    );
+    const stallMs = Math.max(health.loopDelayMaxUs, health.pacerLagMaxUs) / 1_000;
+    yield* exceeding('generator-lag', 'stall', stallMs, `agent ${agent} stalled for ${stallMs.toFixed(0)} ms`, agent);
+  }
+}
+
+/** The reason `code`, when `observed` is above one of the limits. */
+function* exceeding<Code extends ReasonCode>(
+  code: Code,
+  limitName: keyof (typeof VALIDITY_RULES)[Code]['limits'],
+  observed: number,
+  seen: string,
+  agent?: string,
+): Generator<ValidityReason> {
+  const limits: Readonly<Record<PropertyKey, ValidityLimit | undefined>> = VALIDITY_RULES[code].limits;
+  const limit = limits[limitName];
+  if (limit === undefined) return;
+  const reason = (grade: 'degraded' | 'invalid', above: number): ValidityReason => ({
+    code,
+    grade,
+    detail: above === 0 ? seen : `${seen}; above ${above} ${limit.unit} a run is ${grade}`,
+    ...(agent === undefined ? {} : { agent }),
+  });
+  // A number that is not one speaks against the run too: `>` alone would let it pass.
+  const isAbove = (above: number | undefined): above is number => above !== undefined && !(observed <= above);
+  if (isAbove(limit.invalidAbove)) yield reason('invalid', limit.invalidAbove);
+  else if (isAbove(limit.degradedAbove)) yield reason('degraded', limit.degradedAbove);
+}
+
+function share(part: number, whole: number): number {
+  return whole === 0 ? 0 : (part / whole) * 100;
+}

@@ -1,0 +1,165 @@
+import { addEncoded, addValue, emptyValue, encodeHistogram, selectValue } from '../stats/index.ts';
+import type { HistogramTotals, MergedInterval, Series, SeriesValue } from '../stats/index.ts';
+import { isWorse, judge, type Verdict } from './evaluate.ts';
+import type { Threshold } from './threshold.ts';
+
+/** Judges thresholds while a run goes on. Without a window, a threshold is judged over the run so far. With one, every full
+ *  window is judged, sliding by one interval; one failed window fails the threshold and the worst window is what was observed.
+ *  Law: a window is never judged before it is full, and never on nothing.
+ *  Memory is bounded by the windows: one encoded histogram per threshold and interval of its window. */
+export class ThresholdWatch {
+  private readonly plain: readonly Threshold[];
+  private readonly order: readonly Threshold[];
+  private readonly windows: readonly Window[];
+  private aborting: Threshold | undefined;
+
+  /** `loadEndUs`: counters are not judged over windows that reach past it, because after the last planned arrival fewer
+   *  requests are the plan and no failure. */
+  constructor(thresholds: readonly Threshold[], intervalUs: number, loadEndUs = Infinity) {
+    this.order = thresholds;
+    this.plain = thresholds.filter(({ windowUs }) => windowUs === undefined);
+    this.windows = thresholds.flatMap((threshold) =>
+      threshold.windowUs === undefined ? [] : [new Window(threshold, threshold.windowUs, intervalUs, loadEndUs)],
+    );
+  }
+
+  /** Takes the next closed interval with the totals of the run so far, and returns the verdict on every threshold as of now.
+   *  Intervals come in order; one that was skipped counts as empty, a second line of an old one is added to its window. */
+  add(interval: MergedInterval, totals: Iterable<Series>, elapsedUs: number): readonly Verdict[] {
+    const all = [...totals];
+    const verdicts = new Map<Threshold, Verdict>();
+    for (const threshold of this.plain) {
+      const verdict = judge(threshold, selectValue(all, threshold.metric, threshold.tags), elapsedUs, 'run');
+      verdicts.set(threshold, verdict);
+      if (verdict.kind === 'fail') this.mayAbort(threshold, elapsedUs);
+    }
+    for (const window of this.windows) {
+      const { threshold } = window;
+      const newest = window.add(interval, selectValue(all, threshold.metric, threshold.tags));
+      verdicts.set(threshold, window.worst ?? { kind: 'no-data', threshold });
+      // Only the newest window: one that failed while the delay lasted must not end the run the moment the delay is over.
+      if (newest?.kind === 'fail') this.mayAbort(threshold, elapsedUs);
+    }
+    return this.inOrder(verdicts);
+  }
+
+  /** The first threshold with `abortOnFail` that failed after its delay. Once set it stays. */
+  get abort(): Threshold | undefined {
+    return this.aborting;
+  }
+
+  /** The verdicts of the whole run, to be asked when all intervals were added. */
+  final(totals: Iterable<Series>, durationUs: number): Verdict[] {
+    const all = [...totals];
+    const verdicts = new Map<Threshold, Verdict>();
+    for (const threshold of this.plain) {
+      verdicts.set(threshold, judge(threshold, selectValue(all, threshold.metric, threshold.tags), durationUs, 'run'));
+    }
+    for (const window of this.windows) {
+      const { threshold } = window;
+      const whole = judge(threshold, selectValue(all, threshold.metric, threshold.tags), durationUs, 'run-shorter-than-window');
+      verdicts.set(threshold, window.wasFull ? (window.worst ?? { kind: 'no-data', threshold }) : whole);
+    }
+    return this.inOrder(verdicts);
+  }
+
+  private mayAbort(threshold: Threshold, elapsedUs: number): void {
+    if (threshold.abortOnFail && elapsedUs >= threshold.delayAbortEvalUs) this.aborting ??= threshold;
+  }
+
+  private inOrder(verdicts: ReadonlyMap<Threshold, Verdict>): Verdict[] {
+    return this.order.map((threshold) => verdicts.get(threshold) ?? { kind: 'no-data', threshold });
+  }
+}
+
+/** The last intervals of one threshold, and the worst window so far. */
+class Window {
+  readonly threshold: Threshold;
+  worst: (Verdict & { readonly kind: 'pass' | 'fail' }) | undefined;
+  wasFull = false;
+  private readonly intervals: number;
+  private readonly intervalUs: number;
+  private readonly loadEndUs: number;
+  /** By interval index; intervals without samples are not in it. Holds only the last `intervals` indices. */
+  private readonly slots = new Map<number, Slot>();
+  private newest = -1;
+
+  constructor(threshold: Threshold, windowUs: number, intervalUs: number, loadEndUs: number) {
+    this.threshold = threshold;
+    this.intervals = Math.max(1, Math.ceil(windowUs / intervalUs));
+    this.intervalUs = intervalUs;
+    this.loadEndUs = loadEndUs;
+  }
+
+  /** Returns the verdict on the newest window, `undefined` while it is not full. */
+  add(interval: MergedInterval, total: SeriesValue | undefined): Verdict | undefined {
+    const { metric, tags } = this.threshold;
+    const value = selectValue(interval.series, metric, tags);
+    // Of a long silence only the windows that still hold something, and one empty one, can differ.
+    const skippedTo = Math.min(interval.index - 1, this.newest + this.intervals);
+    for (let index = this.newest + 1; index <= skippedTo; index++) this.slide(index, total);
+    if (value !== undefined && interval.index > this.newest - this.intervals) this.keep(interval.index, value);
+    return this.slide(Math.max(interval.index, this.newest), total);
+  }
+
+  private keep(index: number, value: SeriesValue): void {
+    const known = this.slots.get(index);
+    if (known === undefined) {
+      this.slots.set(index, toSlot(value));
+      return;
+    }
+    const both = emptyValue(value.kind);
+    addSlot(both, known);
+    addValue(both, value);
+    this.slots.set(index, toSlot(both));
+  }
+
+  private slide(newest: number, total: SeriesValue | undefined): Verdict | undefined {
+    this.newest = newest;
+    for (const index of this.slots.keys()) if (index <= newest - this.intervals) this.slots.delete(index);
+    if (newest + 1 < this.intervals) return undefined;
+    this.wasFull = true;
+    if (total?.kind === 'counter' && (newest + 1) * this.intervalUs > this.loadEndUs) return undefined;
+    const verdict = judge(this.threshold, this.sum(total), this.intervals * this.intervalUs, 'worst-window');
+    if (verdict.kind === 'no-data') return verdict;
+    if (this.worst === undefined || isWorse(this.threshold, verdict.observed, this.worst.observed)) {
+      this.worst = { ...verdict, kind: verdict.kind };
+    }
+    return verdict;
+  }
+
+  /** A counter that the run knows stands at 0 in a window without it; other metrics have no value there. */
+  private sum(total: SeriesValue | undefined): SeriesValue | undefined {
+    if (this.slots.size === 0) return total?.kind === 'counter' ? emptyValue('counter') : undefined;
+    let sum: SeriesValue | undefined;
+    for (const [, slot] of [...this.slots].sort(([a], [b]) => a - b)) {
+      sum ??= emptyValue(slot.kind);
+      if (slot.kind === 'gauge' && sum.kind === 'gauge') {
+        // A gauge does not add over time: the last value counts, with the extremes of the window.
+        sum.value = slot.value;
+        sum.min = Math.min(sum.min, slot.min);
+        sum.max = Math.max(sum.max, slot.max);
+      } else addSlot(sum, slot);
+    }
+    return sum;
+  }
+}
+
+/** A value at rest. A trend is kept encoded: 48 KiB and more as buckets, a few hundred bytes as the bytes of its batch. */
+type Slot =
+  | { readonly kind: 'trend'; readonly encoded: Uint8Array; readonly totals: HistogramTotals }
+  | Exclude<SeriesValue, { readonly kind: 'trend' }>;
+
+function toSlot(value: SeriesValue): Slot {
+  if (value.kind !== 'trend') return { ...value };
+  const { count, sumUs, minUs, maxUs, overflow } = value.histogram;
+  return { kind: 'trend', encoded: encodeHistogram(value.histogram), totals: { count, sumUs, minUs, maxUs, overflow } };
+}
+
+function addSlot(into: SeriesValue, slot: Slot): void {
+  if (slot.kind !== 'trend') addValue(into, slot);
+  else if (into.kind === 'trend') {
+    addEncoded(slot.encoded, into.histogram);
+    into.histogram.addTotals(slot.totals);
+  }
+}

@@ -1,0 +1,116 @@
+import { deflateSync, inflateSync } from 'node:zlib';
+import { addEncoded, COUNT_BYTES_MAX, decodeForeign, encodeHistogram, HEADER_BYTES, isOurs, V2_COOKIE } from './hdr-codec.ts';
+import { HIGHEST_US, highestOf, indexOf, lowestOf, middleOf } from './hdr-layout.ts';
+import { Histogram } from './histogram.ts';
+
+const V2_COMPRESSED_COOKIE = 0x1c849314;
+
+/** The form of a histogram in an HdrHistogram log: V2, deflated, base64. */
+export function toLogText(histogram: Histogram): string {
+  const deflated = deflateSync(encodeHistogram(histogram), { level: 1 });
+  const head = Buffer.allocUnsafe(8);
+  head.writeInt32BE(V2_COMPRESSED_COOKIE, 0);
+  head.writeInt32BE(deflated.length, 4);
+  return Buffer.concat([head, deflated]).toString('base64');
+}
+
+/** A decoded histogram of another configuration may have this many buckets: 5 digits over 63 bits take 7.3 million. */
+const FOREIGN_BUCKETS_MAX = 8_000_000;
+/** What one line of a log may inflate to: `FOREIGN_BUCKETS_MAX` counts of the longest form. */
+const INFLATED_BYTES_MAX = HEADER_BYTES + FOREIGN_BUCKETS_MAX * COUNT_BYTES_MAX;
+
+/** Reads a histogram of an HdrHistogram log, ours or another tool's. The log keeps buckets only, so minimum, maximum and sum are those
+ *  of the buckets: lowest, highest and middle values. `unitUs` is what one unit of the log means in microseconds (1 for ours).
+ *  Throws `RangeError` on what is no histogram. */
+export function fromLogText(text: string, unitUs = 1): Histogram {
+  const payload = inflateLogText(text);
+  if (unitUs === 1 && isOurs(payload)) {
+    const histogram = new Histogram();
+    addEncoded(payload, histogram);
+    addBucketTotals(histogram);
+    return histogram;
+  }
+  return fromForeign(text, payload, unitUs);
+}
+
+function inflateLogText(text: string): Uint8Array {
+  const bytes = Buffer.from(text.trim(), 'base64');
+  if (bytes.length < 8 || bytes.readInt32BE(0) !== V2_COMPRESSED_COOKIE) throw new RangeError('not a compressed HDR V2 histogram');
+  const length = bytes.readInt32BE(4);
+  if (length < 0 || 8 + length > bytes.length) throw new RangeError('a truncated HDR histogram');
+  try {
+    return inflateSync(bytes.subarray(8, 8 + length), { maxOutputLength: INFLATED_BYTES_MAX });
+  } catch (cause) {
+    throw new RangeError('a compressed HDR histogram that does not inflate', { cause });
+  }
+}
+
+/** Totals as far as buckets tell them. */
+function addBucketTotals(histogram: Histogram): void {
+  let count = 0;
+  let sumUs = 0;
+  for (const { index, samples } of histogram.buckets()) {
+    count += samples;
+    sumUs += samples * middleOf(index);
+  }
+  if (count === 0) return;
+  const maxUs = Math.min(highestOf(histogram.highIndex), HIGHEST_US);
+  histogram.addTotals({ count, sumUs, minUs: lowestOf(histogram.lowIndex), maxUs, overflow: 0 });
+}
+
+/** Another tool's configuration. The library decodes it, but trusts the numbers in the head; so they are checked first. */
+function fromForeign(text: string, payload: Uint8Array, unitUs: number): Histogram {
+  checkForeign(payload);
+  const histogram = new Histogram();
+  const recorded = decodeForeign(text);
+  for (let index = 0; index < recorded.countsArrayLength; index++) {
+    const samples = recorded.getCountAtIndex(index);
+    if (samples <= 0) continue;
+    const lowest = recorded.valueFromIndex(index);
+    // The middle of a foreign bucket lies in the bucket of ours that most of it falls into.
+    recordMany(histogram, recorded.medianEquivalentValue(lowest) * unitUs, samples);
+  }
+  return histogram;
+}
+
+function checkForeign(payload: Uint8Array): void {
+  if (payload.byteLength < HEADER_BYTES) throw new RangeError('not an HDR V2 histogram');
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const digits = view.getInt32(12);
+  const lowest = Number(view.getBigInt64(16));
+  const highest = Number(view.getBigInt64(24));
+  const length = view.getInt32(4);
+  if (view.getInt32(0) !== V2_COOKIE) throw new RangeError('not an HDR V2 histogram');
+  if (digits < 0 || digits > 5 || lowest < 1 || highest < 2 * lowest)
+    throw new RangeError('an HDR histogram of an impossible configuration');
+  if (length < 0 || HEADER_BYTES + length > payload.byteLength) throw new RangeError('a truncated HDR histogram');
+  // A run of zeros takes few bytes and names as many buckets as it likes: the library would walk them all.
+  let buckets = 0;
+  for (const value of varints(payload.subarray(HEADER_BYTES, HEADER_BYTES + length))) {
+    buckets += value % 2 === 1 ? (value + 1) / 2 : 1;
+    if (buckets > FOREIGN_BUCKETS_MAX) throw new RangeError('an HDR histogram with too many buckets');
+  }
+}
+
+function* varints(bytes: Uint8Array): Generator<number> {
+  let at = 0;
+  while (at < bytes.length) {
+    let value = 0;
+    let scale = 1;
+    for (let taken = 1; ; taken++) {
+      const byte = bytes[at++];
+      if (byte === undefined) throw new RangeError('a truncated HDR histogram');
+      value += (taken === COUNT_BYTES_MAX ? byte : byte & 0x7f) * scale;
+      if (byte < 0x80 || taken === COUNT_BYTES_MAX) break;
+      scale *= 0x80;
+    }
+    yield value;
+  }
+}
+
+function recordMany(histogram: Histogram, valueUs: number, samples: number): void {
+  const rounded = Math.round(valueUs);
+  const isInRange = rounded <= HIGHEST_US;
+  if (isInRange) histogram.addToBucket(indexOf(rounded), samples);
+  histogram.addTotals({ count: samples, sumUs: rounded * samples, minUs: rounded, maxUs: rounded, overflow: isInRange ? 0 : samples });
+}

@@ -1,0 +1,58 @@
+/** The conservation counters of a run, in iterations. `planned = started + dropped + undelivered + unknown`,
+ *  `started = completed + interrupted`, and samples recorded by agents = samples merged + samples missing. */
+export interface Ledger {
+  readonly planned: number;
+  readonly started: number;
+  /** Planned, but no VU was free before the scenario ended. */
+  readonly dropped: number;
+  /** Nobody's: planned for an agent after its last sign of life. */
+  readonly undelivered: number;
+  /** An agent died without notice: these it may or may not have fired after its last sealed interval. */
+  readonly unknown: number;
+  readonly completed: number;
+  readonly interrupted: number;
+  readonly samples: SampleLedger;
+}
+
+export interface SampleLedger {
+  /** Counted by the agents, one by one, while recording. */
+  readonly recorded: number;
+  /** Counted by the coordinator in what it merged. */
+  readonly merged: number;
+  readonly missing: number;
+  /** Batches that arrived a second time (and were not counted again), in samples. */
+  readonly duplicate: number;
+}
+
+/** What one agent has done with its share, cumulative since the start of the run. */
+export interface AgentLedger {
+  readonly started: number;
+  readonly dropped: number;
+  readonly completed: number;
+  readonly interrupted: number;
+}
+
+export const EMPTY_AGENT_LEDGER: AgentLedger = { started: 0, dropped: 0, completed: 0, interrupted: 0 };
+
+export function addAgentLedgers(a: AgentLedger, b: AgentLedger): AgentLedger {
+  return {
+    started: a.started + b.started,
+    dropped: a.dropped + b.dropped,
+    completed: a.completed + b.completed,
+    interrupted: a.interrupted + b.interrupted,
+  };
+}
+
+/** Every way in which `ledger` does not add up, in words; empty when it balances. */
+export function imbalances(ledger: Ledger): string[] {
+  const found: string[] = [];
+  const { planned, started, dropped, undelivered, unknown, completed, interrupted, samples } = ledger;
+  if (planned !== started + dropped + undelivered + unknown) {
+    found.push(`planned ${planned} ≠ started ${started} + dropped ${dropped} + undelivered ${undelivered} + unknown ${unknown}`);
+  }
+  if (started !== completed + interrupted) found.push(`started ${started} ≠ completed ${completed} + interrupted ${interrupted}`);
+  if (samples.recorded !== samples.merged + samples.missing) {
+    found.push(`samples recorded ${samples.recorded} ≠ merged ${samples.merged} + missing ${samples.missing}`);
+  }
+  return found;
+}

@@ -1,0 +1,257 @@
+import { decodeBuckets } from './hdr-codec.ts';
+import { BucketList } from './histogram.ts';
+import type { Batch, Health, ScenarioLedger, TrendSlice } from './interval.ts';
+import { addValue, emptyValue, seriesKey, type Series, type SeriesValue, type Tags } from './series.ts';
+
+/** One interval with the batches of all agents added together. */
+export interface MergedInterval {
+  readonly index: number;
+  readonly series: readonly Series[];
+}
+
+export type AddResult =
+  | { readonly kind: 'added'; readonly samples: number }
+  /** The key was added before; nothing changed. */
+  | { readonly kind: 'duplicate'; readonly samples: number };
+
+/** Intervals kept open for late agents; past it the oldest is closed and latecomers make a second line for it. */
+const OPEN_INTERVALS_MAX = 300;
+
+/** Batches that may be missing below a new one: over a day of one-second intervals. A larger gap is no loss but a broken sender. */
+const SEQUENCE_GAP_MAX = 100_000;
+
+/** Adds batches of many agents into run totals and into intervals.
+ *  Laws: adding the same key twice changes nothing; order between agents does not matter; after every `add`,
+ *  the total of a series is the sum over its intervals and over its agents. */
+export class Rollup {
+  private readonly totals = new Map<string, Series>();
+  private readonly incarnations = new Map<string, Incarnation>();
+  private readonly open = new Map<number, OpenInterval>();
+  private readonly decoded = new BucketList();
+  merged = 0;
+  duplicates = 0;
+
+  /** Adds one batch. Throws `RangeError` on a batch that no agent of ours sends, and then nothing has changed. */
+  add(batch: Batch): AddResult {
+    checkNumbers(batch);
+    const incarnation = this.incarnationOf(batch);
+    const samples = batch.trends.reduce((sum, trend) => sum + trend.count, 0);
+    if (incarnation.has(batch.key.sequence)) {
+      this.duplicates += samples;
+      return { kind: 'duplicate', samples };
+    }
+    this.checkSeries(batch, incarnation);
+    const ends = this.decodeTrends(batch.trends);
+
+    // From here on nothing throws: a batch is in as a whole or not at all.
+    incarnation.take(batch.key.sequence);
+    for (const { number, metric, kind, tags } of batch.defines) incarnation.series.set(number, this.total(metric, kind, tags));
+    const interval = this.interval(batch.intervalIndex + batch.intervalCount - 1);
+    batch.trends.forEach((slice, position) => {
+      const total = incarnation.definition(slice.series);
+      const from = ends[position - 1] ?? 0;
+      this.addSlice(total.value, slice, from, ends[position] ?? from);
+      this.addSlice(intervalValue(interval, total), slice, from, ends[position] ?? from);
+    });
+    for (const { series, count } of batch.counters) this.addTo(incarnation, interval, series, { kind: 'counter', count });
+    for (const { series, passes, fails } of batch.rates) this.addTo(incarnation, interval, series, { kind: 'rate', passes, fails });
+    for (const { series, value, min, max } of batch.gauges) {
+      // Gauges of agents add within an interval; over time the total keeps the last sum and its extremes (see `close`).
+      const known = incarnation.definition(series);
+      addValue(intervalValue(interval, known), { kind: 'gauge', value, min, max });
+    }
+    incarnation.see({
+      intervalEnd: batch.intervalIndex + batch.intervalCount,
+      ledgers: batch.ledgers,
+      samplesRecorded: batch.samplesRecorded,
+      health: batch.health,
+      isFinal: batch.isFinal,
+    });
+    this.merged += samples;
+    return { kind: 'added', samples };
+  }
+
+  /** Totals of the run so far. */
+  series(): Series[] {
+    return [...this.totals.values()];
+  }
+
+  /** What the last batch of every incarnation said. */
+  agents(): { readonly agent: string; readonly incarnation: string; readonly last: AgentState }[] {
+    return [...this.incarnations.values()].flatMap(({ agent, id, last }) => (last === undefined ? [] : [{ agent, incarnation: id, last }]));
+  }
+
+  /** Batches below the highest sequence seen that never came. */
+  gaps(): { readonly agent: string; readonly incarnation: string; readonly batches: number }[] {
+    return [...this.incarnations.values()].flatMap(({ agent, id, missing }) =>
+      missing.size === 0 ? [] : [{ agent, incarnation: id, batches: missing.size }],
+    );
+  }
+
+  /** Closes and returns, in order, the intervals before `before` (and the oldest ones past the bound). */
+  close(before: number): MergedInterval[] {
+    const indices = [...this.open.keys()].sort((a, b) => a - b);
+    const forced = indices.length - OPEN_INTERVALS_MAX;
+    const closing = indices.filter((index, position) => index < before || position < forced);
+    const closed = closing.map((index) => {
+      const series = [...(this.open.get(index)?.values() ?? [])];
+      this.open.delete(index);
+      for (const one of series) if (one.value.kind === 'gauge') this.keepGauge(one.metric, one.tags, one.value);
+      return { index, series };
+    });
+    return closed;
+  }
+
+  /** Every slice names a series that is defined, here or before, and is of its kind. */
+  private checkSeries(batch: Batch, incarnation: Incarnation): void {
+    const defined = new Map<number, SeriesValue['kind']>();
+    const kinds = new Map<string, SeriesValue['kind']>();
+    for (const { number, metric, kind, tags } of batch.defines) {
+      const key = seriesKey(metric, tags);
+      const known = this.totals.get(key)?.value.kind ?? kinds.get(key) ?? kind;
+      if (known !== kind)
+        throw new RangeError(`agent ${incarnation.agent} defines ${metric} as a ${kind}, which is a ${known} in this run`);
+      kinds.set(key, kind);
+      defined.set(number, kind);
+    }
+    const check = (number: number, kind: SeriesValue['kind']): void => {
+      const known = defined.get(number) ?? incarnation.definition(number).value.kind;
+      if (known !== kind) throw new RangeError(`agent ${incarnation.agent} sent a ${kind} for series ${number}, which is a ${known}`);
+    };
+    for (const { series } of batch.trends) check(series, 'trend');
+    for (const { series } of batch.counters) check(series, 'counter');
+    for (const { series } of batch.rates) check(series, 'rate');
+    for (const { series } of batch.gauges) check(series, 'gauge');
+  }
+
+  /** Decodes all trends of a batch before the first is added. Returns where each ends in `decoded`.
+   *  A payload is read once and its non-empty buckets added twice, to the total and to the interval. */
+  private decodeTrends(trends: readonly TrendSlice[]): number[] {
+    this.decoded.clear();
+    return trends.map(({ histogram, count, overflow }) => {
+      const inBuckets = decodeBuckets(histogram, this.decoded);
+      if (inBuckets + overflow !== count) throw new RangeError(`a histogram of ${inBuckets} samples says it holds ${count - overflow}`);
+      return this.decoded.length;
+    });
+  }
+
+  private addSlice(into: SeriesValue, slice: TrendSlice, from: number, to: number): void {
+    if (into.kind !== 'trend') return;
+    into.histogram.addBuckets(this.decoded, from, to);
+    into.histogram.addTotals(slice);
+  }
+
+  private addTo(incarnation: Incarnation, interval: OpenInterval, number: number, value: SeriesValue): void {
+    const total = incarnation.definition(number);
+    addValue(total.value, value);
+    addValue(intervalValue(interval, total), value);
+  }
+
+  private incarnationOf(batch: Batch): Incarnation {
+    const key = `${batch.key.agent}\u0000${batch.key.incarnation}`;
+    let incarnation = this.incarnations.get(key);
+    if (incarnation === undefined) {
+      incarnation = new Incarnation(batch.key.agent, batch.key.incarnation);
+      this.incarnations.set(key, incarnation);
+    }
+    return incarnation;
+  }
+
+  private total(metric: string, kind: SeriesValue['kind'], tags: Tags): Series {
+    const key = seriesKey(metric, tags);
+    let series = this.totals.get(key);
+    if (series === undefined) {
+      series = { metric, tags, value: emptyValue(kind) };
+      this.totals.set(key, series);
+    }
+    return series;
+  }
+
+  private keepGauge(metric: string, tags: Tags, gauge: { value: number; min: number; max: number }): void {
+    const total = this.total(metric, 'gauge', tags).value;
+    if (total.kind !== 'gauge') return;
+    total.value = gauge.value;
+    total.min = Math.min(total.min, gauge.min);
+    total.max = Math.max(total.max, gauge.max);
+  }
+
+  private interval(index: number): OpenInterval {
+    let interval = this.open.get(index);
+    if (interval === undefined) {
+      interval = new Map();
+      this.open.set(index, interval);
+    }
+    return interval;
+  }
+}
+
+export interface AgentState {
+  /** Intervals `[0, intervalEnd)` of this agent are in. */
+  readonly intervalEnd: number;
+  readonly ledgers: readonly ScenarioLedger[];
+  readonly samplesRecorded: number;
+  readonly health: Health;
+  readonly isFinal: boolean;
+}
+
+/** What is known of one agent process: its series numbers and which sequences are in. */
+class Incarnation {
+  readonly agent: string;
+  readonly id: string;
+  readonly series = new Map<number, Series>();
+  /** Sequences below `next` that have not come. */
+  readonly missing = new Set<number>();
+  last: AgentState | undefined;
+  private next = 0;
+
+  constructor(agent: string, id: string) {
+    this.agent = agent;
+    this.id = id;
+  }
+
+  has(sequence: number): boolean {
+    if (sequence - this.next > SEQUENCE_GAP_MAX)
+      throw new RangeError(`agent ${this.agent} skipped to batch ${sequence} after ${this.next - 1}`);
+    return sequence < this.next && !this.missing.has(sequence);
+  }
+
+  take(sequence: number): void {
+    if (sequence < this.next) {
+      this.missing.delete(sequence);
+      return;
+    }
+    for (let skipped = this.next; skipped < sequence; skipped++) this.missing.add(skipped);
+    this.next = sequence + 1;
+  }
+
+  /** Ledgers are cumulative, so only the latest interval's counts, in whatever order batches come. */
+  see(state: AgentState): void {
+    if (this.last === undefined || state.intervalEnd > this.last.intervalEnd || state.isFinal) this.last = state;
+  }
+
+  definition(number: number): Series {
+    const series = this.series.get(number);
+    if (series === undefined) throw new RangeError(`agent ${this.agent} sent series ${number}, which it never defined`);
+    return series;
+  }
+}
+
+/** By the run's own total of the series: no key has to be built for a sample's way into its interval. */
+type OpenInterval = Map<Series, Series>;
+
+function intervalValue(interval: OpenInterval, total: Series): SeriesValue {
+  let series = interval.get(total);
+  if (series === undefined) {
+    series = { metric: total.metric, tags: total.tags, value: emptyValue(total.value.kind) };
+    interval.set(total, series);
+  }
+  return series.value;
+}
+
+function checkNumbers(batch: Batch): void {
+  const { key, intervalIndex, intervalCount } = batch;
+  for (const number of [key.sequence, intervalIndex, intervalCount - 1]) {
+    if (!Number.isSafeInteger(number) || number < 0)
+      throw new RangeError(`agent ${key.agent} sent a batch with the impossible number ${number}`);
+  }
+}

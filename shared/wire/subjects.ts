@@ -1,0 +1,25 @@
+/** Names on the results plane. Run ids and agent ids hold no dots or spaces, so each is one token of a subject. */
+export const STREAM = 'MUSTER';
+export const STREAM_SUBJECTS = ['muster.*.batch.*', 'muster.*.event'];
+/** Object-store bucket of workloads, each under its own SHA-256. */
+export const WORKLOAD_BUCKET = 'MUSTER_WORKLOADS';
+
+export function batchSubject(runId: string, agentId: string): string {
+  return `muster.${runId}.batch.${agentId}`;
+}
+
+export function batchFilter(runId: string): string {
+  return `muster.${runId}.batch.*`;
+}
+
+export function eventSubject(runId: string): string {
+  return `muster.${runId}.event`;
+}
+
+/** JetStream drops a second message of the same id, so a batch published again after a lost acknowledgement is stored once. */
+export function batchMessageId(runId: string, agentId: string, incarnation: string, sequence: number): string {
+  return `${runId}:${agentId}:${incarnation}:${sequence}`;
+}
+
+/** What may stand in a subject token and in a file name. */
+export const ID_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
