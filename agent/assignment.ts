@@ -76,6 +76,7 @@ export class Assignment {
   /** Nobody waits for what is not acknowledged yet. */
   async release(): Promise<void> {
     this.engine.stop(0, 0);
+    await this.engine.discard();
     await this.outbox.abandon();
   }
 

@@ -97,6 +97,14 @@ export class Engine {
     };
   }
 
+  /** Gives everything back when `run` was never called. */
+  async discard(): Promise<void> {
+    if (this.zeroUs !== Infinity) return;
+    await this.pacer.close();
+    this.health.close();
+    await this.http.close();
+  }
+
   /** Ends the plan at run-relative `atUs`; iterations under way have `graceUs` to end by themselves. */
   stop(atUs: number, graceUs: number): void {
     for (const executor of this.executors) executor.stop(atUs, graceUs);

@@ -19,7 +19,9 @@ const STOP_MARGIN_US = 300_000;
 const PREPARE_TIMEOUT_MS = 60_000;
 /** An agent that is heard of on neither plane for this long is lost. */
 const LOST_AFTER_US = 5_000_000;
-/** How long results may still arrive after the last agent's load could have ended. */
+/** What agents give iterations under way after a stop. */
+const STOP_GRACE_US = 5_000_000;
+/** How long results may still arrive after the last agent's load has ended. */
 const DRAIN_TIMEOUT_US = 20_000_000;
 const LOOK_EVERY_MS = 1_000;
 const CONSUMER_CLOSE_TIMEOUT_MS = 5_000;
@@ -50,6 +52,8 @@ export class Run {
   /** Run-relative instant at which the plan was cut. */
   private cutUs = Infinity;
   private zeroUs = Infinity;
+  /** Run-relative instant at which the last agent's load was seen to be over. */
+  private loadEndedUs = Infinity;
   private participants: Participants | undefined;
   private collector: Collector | undefined;
   private bundle: BundleWriter | undefined;
@@ -220,12 +224,15 @@ export class Run {
     const finals = new Set(collector.agents.flatMap(({ agent, last }) => (last.isFinal ? [agent] : [])));
     const isDone = ({ agent, isLost, finished, disconnected }: Participant): boolean =>
       isLost || (finals.has(agent.id) && (finished !== undefined || disconnected !== undefined));
-    return participants.all.every(isDone) || this.elapsedUs > this.drainDeadlineUs;
+    if (participants.all.every(isDone)) return true;
+    if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost))
+      this.loadEndedUs = Math.min(this.loadEndedUs, this.elapsedUs);
+    return this.elapsedUs > Math.min(this.loadEndedUs, this.latestEndUs) + DRAIN_TIMEOUT_US;
   }
 
-  /** When the slowest agent must be through: the plan's end or the cut, the graceful stop, and time to deliver. */
-  private get drainDeadlineUs(): number {
-    return Math.min(planEndUs(this.context.submission.plan), this.cutUs + 5_000_000) + DRAIN_TIMEOUT_US;
+  /** When the slowest agent must have ended its load: the plan's end or the cut, and the grace after it. */
+  private get latestEndUs(): number {
+    return Math.min(planEndUs(this.context.submission.plan), this.cutUs + STOP_GRACE_US);
   }
 
   private findLost(participants: Participants, collector: Collector): void {
@@ -271,6 +278,7 @@ export class Run {
           seed: plan.seed,
           target: submission.target,
           agents: { planned: participants.all.length, reported: participants.all.length - agentsLost.length, lost: agentsLost.length },
+          startSpreadMs: startSpreadMs(participants),
           ...(stopCause === undefined ? {} : { stopped: stopCause.reason }),
         },
         durationUs,
@@ -351,6 +359,12 @@ function hasFinal(collector: Collector, { agent }: Participant): boolean {
 /** From the run's zero to the end of the last agent's load. */
 function measuredUs(accounts: readonly AgentAccount[]): number {
   return Math.max(0, ...accounts.flatMap(({ ledgers }) => ledgers.map(({ coveredUntilUs }) => coveredUntilUs)));
+}
+
+/** How far apart the agents noticed the run's zero, each on its own clock made ours. */
+function startSpreadMs(participants: Participants): number {
+  const errorsUs = participants.all.flatMap(({ finished }) => (finished === undefined ? [] : [finished.startErrorUs]));
+  return errorsUs.length === 0 ? 0 : Math.round(Math.max(...errorsUs) - Math.min(...errorsUs)) / 1000;
 }
 
 function manifestAgent({ agent, isLost, finished }: Participant): object {

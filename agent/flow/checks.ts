@@ -75,7 +75,7 @@ function ordered(op: '<' | '<=' | '>' | '>=', bound: number): (value: unknown) =
 function isEqual(value: unknown, wanted: string | number | boolean | null): boolean {
   if (value === wanted) return true;
   if (value === undefined || value === null || wanted === null || typeof value === 'object') return false;
-  return typeof value !== typeof wanted && String(value) === String(wanted);
+  return typeof value !== typeof wanted && textOf(value) === String(wanted);
 }
 
 function textOf(value: unknown): string | undefined {

@@ -26,6 +26,8 @@ export interface SummaryRun {
   readonly agents: { readonly planned: number; readonly reported: number; readonly lost: number };
   readonly seed?: number;
   readonly target?: string;
+  /** How far apart the agents noticed the run's zero. */
+  readonly startSpreadMs?: number;
   /** Present when the run ended before its plan did: who or what stopped it, in words. */
   readonly stopped?: string;
 }

@@ -8,7 +8,8 @@ const AGENTS_LISTED_MAX = 10;
 
 export function agentLines({ run, agents }: Summary, paint: Paint): string[] {
   const { planned, reported, lost } = run.agents;
-  const counts = `planned ${planned}, reported ${reported}, lost ${lost}`;
+  const together = run.startSpreadMs === undefined || reported < 2 ? '' : `; started within ${formatMs(run.startSpreadMs)} of each other`;
+  const counts = `planned ${planned}, reported ${reported}, lost ${lost}${together}`;
   const listed = [...agents]
     .sort((a, b) => Number(b.isLost) - Number(a.isLost) || b.pacerLagMaxMs - a.pacerLagMaxMs)
     .slice(0, AGENTS_LISTED_MAX);

@@ -3,8 +3,6 @@ import {
   connect,
   DeliverPolicy,
   DiscardPolicy,
-  ErrorCode,
-  NatsError,
   nanos,
   RetentionPolicy,
   StorageType,
@@ -190,12 +188,7 @@ export class ResultsPlane {
   }
 
   async close(): Promise<void> {
-    try {
-      await this.connection.close();
-    } catch (thrown) {
-      // A connection that is already gone has nothing left to close.
-      if (!(thrown instanceof NatsError && thrown.code === String(ErrorCode.ConnectionClosed))) throw thrown;
-    }
+    if (!this.connection.isClosed()) await this.connection.close();
   }
 
   private manager(): Promise<JetStreamManager> {
