@@ -5,14 +5,11 @@ import { endUs } from '../shared/plan/index.ts';
 import type { Snapshot } from '../shared/report/index.ts';
 import { ResultsPlane, type RunEvent, type StreamOptions } from '../shared/wire/index.ts';
 import { Fleet, type Agent } from './fleet.ts';
-import { openServer, type RunningServer } from './rpc/server.ts';
 import type { Outcome } from './outcome.ts';
 import { Run } from './run.ts';
 import type { Submission } from './submission.ts';
 
 export interface CoordinatorOptions {
-  /** HOST:PORT; port 0 for a free one. */
-  readonly listen: string;
   readonly natsUrl: string;
   /** Folder of the run bundles, one folder a run. */
   readonly runsDir: string;
@@ -39,7 +36,7 @@ export interface RunEntry {
 /** Runs kept in memory after their end; older ones are still on disk. */
 const RUNS_KEPT = 200;
 
-/** The coordinator process: the fleet of agents, the runs, and the server through which both are reached. */
+/** What a coordinator knows and does: the fleet of agents and the runs. How it is reached is `serve.ts`. */
 export class Coordinator {
   private readonly options: CoordinatorOptions;
   private readonly plane: ResultsPlane;
@@ -50,21 +47,13 @@ export class Coordinator {
   /** Runs of earlier processes, as the stream tells them. */
   private readonly past: readonly RunEntry[];
   private readonly beating: NodeJS.Timeout;
-  private server: RunningServer | undefined;
 
-  /** Throws `AppError` when NATS cannot be reached or the port is taken. */
+  /** Throws `AppError` when NATS cannot be reached or keeps no stream. */
   static async start(options: CoordinatorOptions, clock: Clock, log: Log): Promise<Coordinator> {
     const plane = await ResultsPlane.connect(options.natsUrl, 'coordinator');
     try {
       await plane.ensureStream(options.stream);
-      const coordinator = new Coordinator(options, plane, clock, log, pastRuns(await plane.events()));
-      try {
-        coordinator.server = await openServer(options.listen, coordinator, log);
-      } catch (thrown) {
-        await coordinator.close();
-        throw thrown;
-      }
-      return coordinator;
+      return new Coordinator(options, plane, clock, log, pastRuns(await plane.events()));
     } catch (thrown) {
       await plane.close();
       throw thrown;
@@ -81,11 +70,6 @@ export class Coordinator {
     this.beating = setInterval(() => {
       this.fleet.beat();
     }, 1_000);
-  }
-
-  /** Where it listens. */
-  get port(): number {
-    return this.server?.port ?? 0;
   }
 
   get agents(): Agent[] {
@@ -141,13 +125,16 @@ export class Coordinator {
     return this.bundleDir(runId);
   }
 
-  /** Stops every run, waits for their verdicts, then closes. */
-  async close(): Promise<void> {
+  /** Stops every run and waits for their verdicts. */
+  async endRuns(): Promise<void> {
     for (const { run, entry } of this.runs.values())
       if (entry.exitCode === undefined) run.stop({ kind: 'person', reason: 'the coordinator was stopped' });
     await Promise.all([...this.runs.values()].map(({ done }) => done));
+  }
+
+  async close(): Promise<void> {
+    await this.endRuns();
     clearInterval(this.beating);
-    await this.server?.close();
     await this.plane.close();
   }
 

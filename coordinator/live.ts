@@ -1,6 +1,7 @@
 import { createSchedule, endUs, type Plan } from '../shared/plan/index.ts';
 import type { Snapshot } from '../shared/report/index.ts';
-import { selectValue, type Series } from '../shared/stats/index.ts';
+import { countRequests } from '../shared/sla/index.ts';
+import { selectValue } from '../shared/stats/index.ts';
 import type { Collector } from './collector.ts';
 import type { Participants } from './participants.ts';
 
@@ -40,7 +41,9 @@ export class Live {
     this.atUs = elapsedUs;
     const response = collector?.liveResponse;
     const totals = collector?.totals ?? [];
-    const { sent, failed } = requestsOf(totals);
+    const { sent } = countRequests(totals);
+    const outcomes = selectValue(totals, 'http_req_failed');
+    const failed = outcomes?.kind === 'rate' ? outcomes.passes : 0;
     const lag = selectValue(totals, 'schedule_lag');
     const events = this.events;
     this.events = [];
@@ -82,20 +85,6 @@ export class Live {
     const toUs = Math.max(SECOND_US, elapsedUs);
     return this.schedules.reduce((sum, schedule) => sum + schedule.countBefore(toUs) - schedule.countBefore(fromUs), 0);
   }
-}
-
-/** Requests sent, failed, and answered with any status, over all series. */
-export function requestsOf(totals: readonly Series[]): { readonly sent: number; readonly failed: number; readonly answered: number } {
-  let sent = 0;
-  let failed = 0;
-  let answered = 0;
-  for (const { metric, tags, value } of totals) {
-    if (metric !== 'http_reqs' || value.kind !== 'counter') continue;
-    sent += value.count;
-    if (tags['error'] !== undefined) failed += value.count;
-    if (tags['status'] !== '0') answered += value.count;
-  }
-  return { sent, failed, answered };
 }
 
 function ms(us: number | undefined): number {

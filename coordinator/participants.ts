@@ -97,6 +97,17 @@ export class Participants implements FleetListener {
     return this.all.filter(({ isLost }) => isLost);
   }
 
+  /** First thing the scenario's own code threw, on any agent. */
+  get scriptError(): string | undefined {
+    return this.all.find(({ finished }) => (finished?.scriptErrors ?? 0) > 0)?.finished?.scriptError;
+  }
+
+  /** At the end: whoever neither ended its load nor delivered a last batch is lost. */
+  loseSilent(collector: Collector): void {
+    const finals = new Set(collector.agents.flatMap(({ agent, last }) => (last.isFinal ? [agent] : [])));
+    for (const part of this.all) if (!part.loadEnded && !finals.has(part.agent.id)) part.isLost = true;
+  }
+
   /** For the settlement: of batches and heartbeats, the word that accounts for more. */
   accounts(collector: Collector, zeroUs: number): AgentAccount[] {
     const merged = new Map(collector.agents.map(({ agent, incarnation, last }) => [`${agent}/${incarnation}`, last]));

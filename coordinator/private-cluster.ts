@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { createLog, type Clock } from '../shared/base/index.ts';
 import { STREAM_DEFAULTS } from '../shared/wire/index.ts';
 import { startAgent } from './agent-process.ts';
-import { Coordinator } from './coordinator.ts';
 import { startNats } from './nats-process.ts';
+import { serveCoordinator } from './serve.ts';
 
 /** A whole cluster on this machine for one run: what `muster run` uses when no coordinator is named. */
 export interface PrivateCluster {
@@ -31,8 +31,8 @@ export async function startPrivateCluster(agents: number, natsUrl: string | unde
       undo.push(() => nats.stop());
       url = nats.url;
     }
-    const options = { listen: '127.0.0.1:0', natsUrl: url, runsDir, joinToken: '', stream: STREAM_DEFAULTS };
-    const coordinator = await Coordinator.start(options, clock, createLog('coordinator', logLevel));
+    const options = { natsUrl: url, runsDir, joinToken: '', stream: STREAM_DEFAULTS };
+    const coordinator = await serveCoordinator('127.0.0.1:0', options, clock, createLog('coordinator', logLevel));
     undo.push(() => coordinator.close());
     const address = `127.0.0.1:${coordinator.port}`;
     for (let i = 1; i <= agents; i++) {

@@ -1,15 +1,13 @@
-import { AppError, reasonOf, VERSION, type Clock, type Log } from '../shared/base/index.ts';
+import { AppError, reasonOf, type Clock, type Log } from '../shared/base/index.ts';
 import { planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
-import { BundleWriter, summarise, type Snapshot } from '../shared/report/index.ts';
-import { gradeValidity } from '../shared/sla/index.ts';
-import { selectValue } from '../shared/stats/index.ts';
+import { BundleWriter, type Snapshot } from '../shared/report/index.ts';
 import { epochToWire, planToWire, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
-import { settle, type AgentAccount } from './accounting.ts';
 import { Collector } from './collector.ts';
 import type { Agent, Fleet } from './fleet.ts';
-import { Live, requestsOf } from './live.ts';
+import { Live } from './live.ts';
 import { judge, type Outcome, type StopCause } from './outcome.ts';
 import { Participants, type Participant } from './participants.ts';
+import { settleRun, summariseRun } from './settlement.ts';
 import type { Submission } from './submission.ts';
 
 /** From "start" to the run's zero: time for the message to reach every agent. */
@@ -250,74 +248,28 @@ export class Run {
     }
   }
 
+  /** Adds everything up, writes the bundle and judges. */
   private async settle(epochs: readonly Epoch[]): Promise<Outcome> {
     const { submission, runId } = this.context;
-    const { collector, participants, bundle, stopCause } = this;
+    const { collector, participants, bundle, stopCause, zeroUs, cutUs } = this;
     if (collector === undefined || participants === undefined || bundle === undefined) throw new Error('nothing to settle');
-    const { plan } = submission;
-    for (const part of participants.all) if (!part.loadEnded && part.finished === undefined) part.isLost ||= !hasFinal(collector, part);
-    const accounts = participants.accounts(collector, this.zeroUs);
-    const ledger = settle(plan, epochs, this.cutUs, accounts, collector.samples);
-    const durationUs = measuredUs(accounts);
-    const verdicts = collector.final(durationUs);
-    const totals = collector.totals;
-    const lag = selectValue(totals, 'schedule_lag');
-    const lagP99Us = lag?.kind === 'trend' ? lag.histogram.percentileUs(99) : undefined;
-    const health = collector.health.agents();
-    const pacerP99Us = Math.max(0, ...health.map(({ pacerLagP99WorstUs }) => pacerLagP99WorstUs));
-    const capped = participants.all.reduce((sum, { finished }) => sum + (finished?.cappedSamples ?? 0), 0);
-    const agentsLost = participants.lost.map(({ agent }) => agent.id);
-    const scriptError = participants.all.find(({ finished }) => (finished?.scriptErrors ?? 0) > 0)?.finished?.scriptError;
-    const startedAt = new Date(this.zeroUs / 1000).toISOString();
-    const summaryWith = (bundleFailure: string | undefined): NonNullable<Outcome['summary']> =>
-      summarise({
-        run: {
-          id: runId,
-          name: plan.name,
-          startedAt,
-          seed: plan.seed,
-          target: submission.target,
-          agents: { planned: participants.all.length, reported: participants.all.length - agentsLost.length, lost: agentsLost.length },
-          startSpreadMs: startSpreadMs(participants),
-          ...(stopCause === undefined ? {} : { stopped: stopCause.reason }),
-        },
-        durationUs,
-        ledger,
-        validity: gradeValidity({
-          ledger,
-          agentsLost,
-          health,
-          scheduleLagP99Us: lagP99Us,
-          // Schedule lag is the pacer's lateness plus the wait for a VU; what the pacer cannot explain was the wait.
-          vuWaitP99Us: lagP99Us === undefined ? undefined : Math.max(0, lagP99Us - pacerP99Us),
-          clocks: participants.all.map(({ agent }) => ({ agent: agent.id, uncertaintyUs: agent.clock.uncertaintyUs })),
-          requests: requestsOf(totals),
-          bundleFailure,
-          samplesUnderOther: capped,
-          versionSkew: participants.all
-            .filter(({ agent }) => agent.version !== VERSION)
-            .map(({ agent }) => ({ agent: agent.id, version: agent.version })),
-          coordinatorRestarts: 0,
-        }),
-        totals,
-        verdicts,
-        health,
-        agentsLost,
-      });
+    participants.loseSilent(collector);
+    const settlement = settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped: stopCause?.reason, participants, collector });
+    const { startedAt } = settlement.run;
     await bundle.writeRun({
       schemaVersion: 1,
-      run: { id: runId, name: plan.name, startedAt },
-      intervalMs: plan.intervalMs,
+      run: { id: runId, name: submission.plan.name, startedAt },
+      intervalMs: submission.plan.intervalMs,
       scenario: submission.source,
-      plan,
+      plan: submission.plan,
       agents: participants.all.map(manifestAgent),
       epochs,
       events: this.events,
     });
-    await bundle.writeSummary(summaryWith(bundle.failure));
+    await bundle.writeSummary(summariseRun(settlement, bundle.failure));
     await bundle.close();
     // What failed while writing the summary itself can only be told in the outcome.
-    return judge(summaryWith(bundle.failure), stopCause, scriptError);
+    return judge(summariseRun(settlement, bundle.failure), stopCause, participants.scriptError);
   }
 
   private refuseIfStopped(): void {
@@ -350,21 +302,6 @@ export class Run {
       log.warn({ runId, kind, reason: reasonOf(thrown) }, 'an event could not be stored');
     }
   }
-}
-
-function hasFinal(collector: Collector, { agent }: Participant): boolean {
-  return collector.agents.some((one) => one.agent === agent.id && one.last.isFinal);
-}
-
-/** From the run's zero to the end of the last agent's load. */
-function measuredUs(accounts: readonly AgentAccount[]): number {
-  return Math.max(0, ...accounts.flatMap(({ ledgers }) => ledgers.map(({ coveredUntilUs }) => coveredUntilUs)));
-}
-
-/** How far apart the agents noticed the run's zero, each on its own clock made ours. */
-function startSpreadMs(participants: Participants): number {
-  const errorsUs = participants.all.flatMap(({ finished }) => (finished === undefined ? [] : [finished.startErrorUs]));
-  return errorsUs.length === 0 ? 0 : Math.round(Math.max(...errorsUs) - Math.min(...errorsUs)) / 1000;
 }
 
 function manifestAgent({ agent, isLost, finished }: Participant): object {

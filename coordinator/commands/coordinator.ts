@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createLog, DEFAULTS, EXIT_CODES, parseBytes, parseDurationUs, systemClock } from '../../shared/base/index.ts';
 import { STREAM_DEFAULTS } from '../../shared/wire/index.ts';
-import { Coordinator } from '../coordinator.ts';
+import { serveCoordinator } from '../serve.ts';
 import { LOCAL_COORDINATOR, natsOption, parseAddress, parseCount, untilSignal, type Exit } from './command.ts';
 
 interface Flags {
@@ -37,7 +37,7 @@ export function coordinatorCommand(exit: Exit): Command {
     .action(async ({ listen, nats, runsDir, joinToken, streamBytes, streamAge, replicas }: Flags) => {
       const log = createLog('coordinator');
       const stream = { bytesMax: streamBytes, ageMaxMs: streamAge, replicas };
-      const coordinator = await Coordinator.start({ listen, natsUrl: nats, runsDir, joinToken, stream }, systemClock, log);
+      const coordinator = await serveCoordinator(listen, { natsUrl: nats, runsDir, joinToken, stream }, systemClock, log);
       log.info({ listen, port: coordinator.port, nats }, 'coordinator is up');
       await new Promise<void>((resolve) => {
         untilSignal((signal) => {

@@ -17,3 +17,6 @@ export function parseJsonPath(text: string): JsonPath | undefined {
   }
   return path;
 }
+
+/** What `parseJsonPath` takes, for messages. */
+export const JSON_PATH = 'a path such as $.items[0].id';

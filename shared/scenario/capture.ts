@@ -1,8 +1,7 @@
 import { didYouMean } from '../base/index.ts';
-import type { Capture } from '../plan/index.ts';
+import { JSON_PATH, parseJsonPath, type Capture } from '../plan/index.ts';
 import { splitWord } from './check.ts';
 import { describe } from './describe.ts';
-import { JSON_PATH, parseJsonPath } from './json-path.ts';
 import { parseRegex } from './regex.ts';
 import { RESERVED_NAMES } from './scope.ts';
 

@@ -1,7 +1,6 @@
 import { didYouMean } from '../base/index.ts';
-import type { Check, CheckSubject, CheckTest } from '../plan/index.ts';
+import { JSON_PATH, parseJsonPath, type Check, type CheckSubject, type CheckTest } from '../plan/index.ts';
 import { describe, expected, isScalar, listed } from './describe.ts';
-import { JSON_PATH, parseJsonPath } from './json-path.ts';
 import { parseRegex } from './regex.ts';
 
 /** One entry of a `check` mapping, or one sentence that says what is wrong with it. Strings have `env` and `vars` filled in already. */

@@ -1,0 +1,87 @@
+import { VERSION } from '../shared/base/index.ts';
+import type { Epoch } from '../shared/plan/index.ts';
+import { summarise, type Summary, type SummaryInput } from '../shared/report/index.ts';
+import { countRequests, gradeValidity, type ValidityInput } from '../shared/sla/index.ts';
+import { selectValue } from '../shared/stats/index.ts';
+import { settle, type AgentAccount } from './accounting.ts';
+import type { Collector } from './collector.ts';
+import type { Participants } from './participants.ts';
+import type { Submission } from './submission.ts';
+
+/** What a run that is over has come to; everything a summary says but how the writing of its bundle went. */
+export type Settlement = Omit<SummaryInput, 'validity'> & { readonly evidence: Omit<ValidityInput, 'bundleFailure'> };
+
+export interface SettledRun {
+  readonly runId: string;
+  readonly submission: Submission;
+  readonly epochs: readonly Epoch[];
+  /** The run's zero on our clock. */
+  readonly zeroUs: number;
+  /** Run-relative instant at which the plan was cut; `Infinity` when it was not. */
+  readonly cutUs: number;
+  readonly stopped: string | undefined;
+  readonly participants: Participants;
+  readonly collector: Collector;
+}
+
+/** Adds up a run: the plan against what every agent says, the thresholds over all samples, and what speaks against the numbers. */
+export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, participants, collector }: SettledRun): Settlement {
+  const { plan, target } = submission;
+  const accounts = participants.accounts(collector, zeroUs);
+  const ledger = settle(plan, epochs, cutUs, accounts, collector.samples);
+  const durationUs = measuredUs(accounts);
+  const { totals } = collector;
+  const health = collector.health.agents();
+  const agentsLost = participants.lost.map(({ agent }) => agent.id);
+  const lag = selectValue(totals, 'schedule_lag');
+  const scheduleLagP99Us = lag?.kind === 'trend' ? lag.histogram.percentileUs(99) : undefined;
+  const pacerP99Us = Math.max(0, ...health.map(({ pacerLagP99WorstUs }) => pacerLagP99WorstUs));
+  const planned = participants.all.length;
+  return {
+    run: {
+      id: runId,
+      name: plan.name,
+      startedAt: new Date(zeroUs / 1000).toISOString(),
+      seed: plan.seed,
+      target,
+      agents: { planned, reported: planned - agentsLost.length, lost: agentsLost.length },
+      startSpreadMs: startSpreadMs(participants),
+      ...(stopped === undefined ? {} : { stopped }),
+    },
+    durationUs,
+    ledger,
+    totals,
+    verdicts: collector.final(durationUs),
+    health,
+    agentsLost,
+    evidence: {
+      ledger,
+      agentsLost,
+      health,
+      scheduleLagP99Us,
+      // Schedule lag is the pacer's lateness plus the wait for a VU; what the pacer cannot explain was the wait.
+      vuWaitP99Us: scheduleLagP99Us === undefined ? undefined : Math.max(0, scheduleLagP99Us - pacerP99Us),
+      clocks: participants.all.map(({ agent }) => ({ agent: agent.id, uncertaintyUs: agent.clock.uncertaintyUs })),
+      requests: countRequests(totals),
+      samplesUnderOther: participants.all.reduce((sum, { finished }) => sum + (finished?.cappedSamples ?? 0), 0),
+      versionSkew: participants.all.flatMap(({ agent: { id, version } }) => (version === VERSION ? [] : [{ agent: id, version }])),
+      coordinatorRestarts: 0,
+    },
+  };
+}
+
+/** The summary, graded. `bundleFailure`: why a file of the bundle could not be written, if one could not. */
+export function summariseRun({ evidence, ...measured }: Settlement, bundleFailure: string | undefined): Summary {
+  return summarise({ ...measured, validity: gradeValidity({ ...evidence, bundleFailure }) });
+}
+
+/** From the run's zero to the end of the last agent's load. */
+function measuredUs(accounts: readonly AgentAccount[]): number {
+  return Math.max(0, ...accounts.flatMap(({ ledgers }) => ledgers.map(({ coveredUntilUs }) => coveredUntilUs)));
+}
+
+/** How far apart the agents noticed the run's zero, each on its own clock made ours. */
+function startSpreadMs(participants: Participants): number {
+  const errorsUs = participants.all.flatMap(({ finished }) => (finished === undefined ? [] : [finished.startErrorUs]));
+  return errorsUs.length === 0 ? 0 : Math.round(Math.max(...errorsUs) - Math.min(...errorsUs)) / 1000;
+}
