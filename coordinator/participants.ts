@@ -108,16 +108,17 @@ export class Participants implements FleetListener {
     for (const part of this.all) if (!part.loadEnded && !finals.has(part.agent.id)) part.isLost = true;
   }
 
-  /** For the settlement: of batches and heartbeats, the word that accounts for more. */
+  /** For the settlement: of batches and heartbeats, the word that accounts for more. Of an agent that was lost only what it sealed and
+   *  delivered counts: the interval it was filling died with it, and what it fired in there is unknown. */
   accounts(collector: Collector, zeroUs: number): AgentAccount[] {
     const merged = new Map(collector.agents.map(({ agent, incarnation, last }) => [`${agent}/${incarnation}`, last]));
-    return this.all.map(({ agent, ledgers, samplesRecorded, loadEnded, lastSeenUs }) => {
+    return this.all.map(({ agent, ledgers, samplesRecorded, loadEnded, lastSeenUs, isLost }) => {
       const batch = merged.get(`${agent.id}/${agent.incarnation}`);
-      const isFromBatch = batch !== undefined && (batch.isFinal || batch.samplesRecorded >= samplesRecorded);
+      const isFromBatch = isLost || (batch !== undefined && (batch.isFinal || batch.samplesRecorded >= samplesRecorded));
       return {
         agent: agent.id,
-        ledgers: isFromBatch ? batch.ledgers : ledgers,
-        samplesRecorded: isFromBatch ? batch.samplesRecorded : samplesRecorded,
+        ledgers: isFromBatch ? (batch?.ledgers ?? []) : ledgers,
+        samplesRecorded: isFromBatch ? (batch?.samplesRecorded ?? 0) : samplesRecorded,
         isFinal: loadEnded || batch?.isFinal === true,
         lastSeenUs: lastSeenUs - zeroUs,
       };
