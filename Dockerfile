@@ -18,7 +18,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --no-audit --no-fund
 
 FROM node:20-bookworm-slim
-ENV NODE_ENV=production
+ENV NODE_ENV=production MUSTER_RUNS_DIR=/runs
 WORKDIR /muster
 COPY --from=packages /muster/node_modules node_modules
 COPY --from=build /muster/dist dist
