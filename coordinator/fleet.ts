@@ -35,8 +35,11 @@ export interface FleetListener {
 const HEARTBEAT_MS = 1_000;
 /** An agent that said nothing for this long is lost. */
 export const SILENCE_MAX_MS = 5_000;
-/** Pings right after joining, so that the first run finds a good estimate; later ones go with the heartbeat. */
-const FIRST_PINGS = 8;
+/** Pings in a row after joining and before a run, each sent when the last was answered: on a quiet stream delay is least. Others go
+ *  with the heartbeat. */
+const PINGS_IN_A_ROW = 8;
+/** Unanswered pings remembered; past it they are forgotten. */
+const PINGS_PENDING_MAX = 32;
 const AGENT_STREAMS_MAX = 10_000;
 
 /** The agents that have joined, their states and clocks. It knows nothing of plans: a run claims agents and is told what they say. */
@@ -71,7 +74,7 @@ export class Fleet {
     this.members.set(member.id, member);
     this.move(member, 'welcomed');
     send({ $case: 'welcome', value: { coordinatorVersion: VERSION, heartbeatMs: HEARTBEAT_MS } });
-    for (let i = 0; i < FIRST_PINGS; i++) member.ping(this.clock.nowUs());
+    member.pingOften(this.clock.nowUs());
     this.log.info({ agent: member.id, version: member.version }, 'agent joined');
     this.notify();
     return member;
@@ -134,7 +137,10 @@ export class Fleet {
     this.listeners.set(runId, listener);
     for (const agent of agents) {
       const member = this.members.get(agent.id);
-      if (member === agent) member.runId = runId;
+      if (member !== agent) continue;
+      member.runId = runId;
+      // Clocks drift: the start of the run is converted by what is known now.
+      member.pingOften(this.clock.nowUs());
     }
   }
 
@@ -213,6 +219,7 @@ class Member implements Agent {
   /** Pings on their way: number and when it was sent. */
   private readonly pings = new Map<number, number>();
   private pingNumber = 0;
+  private pingsToFollow = 0;
 
   constructor(hello: Hello, send: (message: CoordinatorMessage) => void, hangUp: () => void, nowUs: number) {
     this.id = hello.agentId;
@@ -229,9 +236,14 @@ class Member implements Agent {
     return this.offset.estimate;
   }
 
+  pingOften(nowUs: number): void {
+    this.pingsToFollow = PINGS_IN_A_ROW - 1;
+    this.ping(nowUs);
+  }
+
   ping(nowUs: number): void {
     // Answers that never come must not pile up.
-    if (this.pings.size > FIRST_PINGS * 2) this.pings.clear();
+    if (this.pings.size > PINGS_PENDING_MAX) this.pings.clear();
     this.pings.set(++this.pingNumber, nowUs);
     this.send({ $case: 'clockPing', value: { number: this.pingNumber } });
   }
@@ -241,6 +253,9 @@ class Member implements Agent {
     if (t0 === undefined) return;
     this.pings.delete(number);
     this.offset.add({ t0, t1, t2, t3 });
+    if (this.pingsToFollow === 0) return;
+    this.pingsToFollow--;
+    this.ping(t3);
   }
 }
 

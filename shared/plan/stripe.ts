@@ -31,7 +31,9 @@ export class Stripe {
     this.settle();
   }
 
+  /** Moves to the next owned index. A stripe that is done stays so. */
   advance(): void {
+    if (this.index < 0) return;
     this.step();
     this.settle();
   }

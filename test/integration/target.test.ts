@@ -98,6 +98,26 @@ describe('the programmable target', () => {
     expect(target.count('/')).toBe(1);
   });
 
+  test('can be frozen by its own clock, counted from the first arrival', async () => {
+    const target = await start({ behaviours: { '*': {} } });
+    target.freezeAfterFirst(0, 80_000);
+    await Promise.all([get(`${target.url}/a`), get(`${target.url}/b`)]);
+    await get(`${target.url}/after`);
+    const [first, second, third] = target.log().arrivals;
+    const thawUs = (first?.atUs ?? NaN) + 80_000;
+    expect((first?.atUs ?? NaN) + (first?.serviceUs ?? NaN)).toBeGreaterThanOrEqual(thawUs);
+    expect((second?.atUs ?? NaN) + (second?.serviceUs ?? NaN)).toBeGreaterThanOrEqual(thawUs);
+    expect(third?.serviceUs).toBeLessThan(80_000);
+  });
+
+  test('knows when its own event loop was late', async () => {
+    const target = await start({});
+    await waitUntil('the event loop has been watched', () => target.log().loopDelayMaxUs > 0);
+    const untilMs = performance.now() + 60;
+    while (performance.now() < untilMs);
+    await waitUntil('the stall has been noticed', () => target.log().loopDelayMaxUs > 50_000);
+  });
+
   test('can stay silent after counting, and can refuse even to read', async () => {
     const silent = await start({ behaviours: { '/': { ending: 'never' } } });
     const deaf = await start({ connections: 'ignore' });
@@ -116,7 +136,8 @@ describe('the programmable target', () => {
     const target = await start({ behaviours: { '/': { status: 204 } } });
     await get(target.url);
     target.reset();
-    expect(target.log()).toEqual({ total: 0, counts: {}, arrivals: [], connectionsOpened: 0 });
+    const { total, counts, arrivals, connectionsOpened } = target.log();
+    expect({ total, counts, arrivals, connectionsOpened }).toEqual({ total: 0, counts: {}, arrivals: [], connectionsOpened: 0 });
     expect((await get(target.url)).status).toBe(204);
   });
 

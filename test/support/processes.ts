@@ -19,6 +19,8 @@ export interface Ended {
 export interface SpawnOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs it, such as `['unshare', '-rm']`. */
+  readonly under?: readonly string[];
 }
 
 /** The child processes of one test file, with all that they start themselves. */
@@ -28,8 +30,9 @@ export class Processes {
 
   /** `node <script of the build> …`, e.g. `start('coordinator/main.js', ['agents'])`. */
   start(script: string, arguments_: readonly string[], options: SpawnOptions = {}): Child {
+    const words = [...(options.under ?? []), process.execPath, '--enable-source-maps', join(ROOT, 'dist', script), ...arguments_];
     const child = new Child(
-      spawn(process.execPath, ['--enable-source-maps', join(ROOT, 'dist', script), ...arguments_], {
+      spawn(words[0] ?? '', words.slice(1), {
         cwd: options.cwd ?? ROOT,
         env: { ...process.env, ...options.env, [MARK]: this.mark },
         stdio: ['ignore', 'pipe', 'pipe'],

@@ -5,6 +5,7 @@ export type TargetCommand =
   | { readonly kind: 'start'; readonly options: TargetOptions }
   | { readonly kind: 'behave'; readonly path: string; readonly behaviour: Behaviour }
   | { readonly kind: 'freeze'; readonly fromUs: number; readonly toUs: number }
+  | { readonly kind: 'freeze-after-first'; readonly afterUs: number; readonly forUs: number }
   | { readonly kind: 'log' }
   | { readonly kind: 'reset' };
 
@@ -36,6 +37,9 @@ async function obey(command: TargetCommand): Promise<TargetAnswer> {
       return { kind: 'done' };
     case 'freeze':
       target.freeze(command.fromUs, command.toUs);
+      return { kind: 'done' };
+    case 'freeze-after-first':
+      target.freezeAfterFirst(command.afterUs, command.forUs);
       return { kind: 'done' };
     case 'log':
       return { kind: 'log', log: target.log() };

@@ -33,6 +33,10 @@ export class TargetProcess {
     await ask(this.child, { kind: 'freeze', fromUs, toUs });
   }
 
+  async freezeAfterFirst(afterUs: number, forUs: number): Promise<void> {
+    await ask(this.child, { kind: 'freeze-after-first', afterUs, forUs });
+  }
+
   async log(): Promise<TargetLog> {
     const answer = await ask(this.child, { kind: 'log' });
     if (answer.kind !== 'log') throw new Error(`target process answered ${answer.kind}`);

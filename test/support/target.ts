@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
 import { createStorefront } from '../../examples/target/storefront.ts';
 import { systemClock } from '../../shared/base/index.ts';
@@ -47,7 +48,12 @@ export interface TargetLog {
   readonly counts: Readonly<Record<string, number>>;
   readonly arrivals: readonly Arrival[];
   readonly connectionsOpened: number;
+  /** The longest that the target's own event loop was late: what a test may blame on the machine. */
+  readonly loopDelayMaxUs: number;
 }
+
+/** How often the event loop is asked whether it is late. */
+const LOOP_DELAY_EVERY_MS = 5;
 
 /** Past this many, requests are counted and no longer listed. */
 const ARRIVALS_MAX = 1_000_000;
@@ -71,9 +77,12 @@ export class Target {
   private connectionsOpened = 0;
   private frozenFromUs = 0;
   private frozenToUs = 0;
+  private nextFreeze: { readonly afterUs: number; readonly forUs: number } | undefined;
+  private readonly loopDelay = monitorEventLoopDelay({ resolution: LOOP_DELAY_EVERY_MS });
 
   private constructor(options: TargetOptions) {
     this.behaviours = new Map(Object.entries(options.behaviours ?? {}));
+    this.loopDelay.enable();
     this.server = createServer({ keepAliveTimeout: 600_000, requestTimeout: 0, headersTimeout: 0 }, (request, response) => {
       this.onRequest(request, response);
     });
@@ -117,6 +126,11 @@ export class Target {
     this.frozenToUs = toUs;
   }
 
+  /** The same, counted from the arrival of the next request: `afterUs` later it freezes, `forUs` later it thaws. */
+  freezeAfterFirst(afterUs: number, forUs: number): void {
+    this.nextFreeze = { afterUs, forUs };
+  }
+
   /** A copy: later requests do not change it. */
   log(): TargetLog {
     return {
@@ -124,6 +138,7 @@ export class Target {
       counts: Object.fromEntries(this.counts),
       arrivals: this.arrivals.map((arrival) => ({ ...arrival })),
       connectionsOpened: this.connectionsOpened,
+      loopDelayMaxUs: Math.max(0, this.loopDelay.max / 1_000 - LOOP_DELAY_EVERY_MS * 1_000),
     };
   }
 
@@ -137,9 +152,11 @@ export class Target {
     this.counts = new Map();
     this.arrivals = [];
     this.connectionsOpened = 0;
+    this.loopDelay.reset();
   }
 
   async stop(): Promise<void> {
+    this.loopDelay.disable();
     const closed = new Promise((resolve) => this.listener.close(resolve));
     for (const socket of this.sockets) socket.destroy();
     this.server.close();
@@ -148,6 +165,11 @@ export class Target {
 
   private onRequest(request: IncomingMessage, response: ServerResponse): void {
     const atUs = systemClock.nowUs();
+    if (this.nextFreeze !== undefined) {
+      const { afterUs, forUs } = this.nextFreeze;
+      this.nextFreeze = undefined;
+      this.freeze(atUs + afterUs, atUs + afterUs + forUs);
+    }
     const path = (request.url ?? '/').replace(/[?#].*$/, '');
     const number = this.counts.get(path) ?? 0;
     this.counts.set(path, number + 1);

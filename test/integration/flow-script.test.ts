@@ -1,0 +1,202 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Workload } from '../../shared/plan/index.ts';
+import { FlowBench } from '../support/flow-bench.ts';
+import { RecordingServer, type ReceivedRequest } from '../support/recording-server.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+let server: RecordingServer | undefined;
+let bench: FlowBench | undefined;
+afterEach(async () => {
+  await bench?.close();
+  await server?.stop();
+  bench = server = undefined;
+});
+
+describe('a VU that runs a function', () => {
+  test('sends what the function asks for and hands it the responses', async () => {
+    const { actor } = await arranged(
+      `async (vu) => {
+        const login = await vu.http.post('/login', { user: vu.row('users').name }, { headers: { 'X-Run': vu.env.RUN }, name: 'login' });
+        vu.check('has a token', login.json('$.token') !== undefined);
+        const page = await vu.http.get('/page/' + login.json('$.token') + '?vu=' + vu.id + '&n=' + vu.iteration);
+        vu.check('says so', page.body === 'hello' && page.headers('X-Kind') === 'page' && page.status === 200);
+        vu.check('is not JSON', page.json() === undefined);
+      }`,
+      (request) => {
+        if (request.method === 'POST') request.answer(201, '{"token":"t1"}');
+        else request.answer(200, 'hello', { 'x-kind': 'page' });
+      },
+      {
+        env: { RUN: 'nightly' },
+        rows: { users: { order: 'sequential', columns: ['name'], rows: [['ann'], ['bob']] } },
+        defaults: { timeoutMs: 5_000, headers: [['Accept', 'application/json']] },
+      },
+    );
+    expect(await bench?.iterate(actor, 3)).toMatchObject({ isCompleted: true });
+    const [login, page] = server?.requests ?? [];
+    expect([login?.body, login?.headers['content-type'], login?.headers['x-run'], login?.headers.accept]).toEqual([
+      '{"user":"bob"}',
+      'application/json',
+      'nightly',
+      'application/json',
+    ]);
+    expect(page?.url).toBe('/page/t1?vu=0&n=3');
+    expect(bench?.requests).toEqual([
+      { name: 'login', status: '201', error: undefined, count: 1 },
+      { name: 'GET /page/t1', status: '200', error: undefined, count: 1 },
+    ]);
+    expect(Object.values(bench?.checks ?? {})).toEqual(Array.from({ length: 3 }, () => ({ passes: 1, fails: 0 })));
+    expect(bench?.scriptErrors.count).toBe(0);
+  });
+
+  test('what the function throws is counted with its source line, and the VU goes on', async () => {
+    const { actor } = await arranged(
+      `async (vu) => {
+        await vu.http.get('/');
+        if (vu.iteration < 2) throw new RangeError('no stock in ' + vu.iteration);
+      }`,
+      (request) => request.answer(200),
+    );
+    for (let index = 0; index < 3; index++) expect(await bench?.iterate(actor, index)).toMatchObject({ isCompleted: true });
+    expect(bench?.scriptErrors.count).toBe(2);
+    expect(bench?.scriptErrors.first).toMatch(/^RangeError: no stock in 0 \(at .*scenario\.mjs:4:\d+\)?\)$/);
+    expect(bench?.requests).toEqual([{ name: 'GET /', status: '200', error: undefined, count: 3 }]);
+  });
+
+  test('an iteration lasts until a request that nobody awaited is answered', async () => {
+    const { actor } = await arranged(`async (vu) => { void vu.http.get('/slow'); await vu.http.get('/fast'); }`, (request) => {
+      if (request.url === '/fast') request.answer(200);
+    });
+    actor.start(0, 1, 1);
+    await waitUntil(
+      'both requests arrived and the fast one was recorded',
+      () => server?.requests.length === 2 && bench?.requests.length === 1,
+    );
+    expect(bench?.ended).toEqual([]);
+    server?.requests.find(({ url }) => url === '/slow')?.answer(200);
+    await bench?.untilEnded(1);
+    expect(bench?.ended).toMatchObject([{ isCompleted: true }]);
+    expect(bench?.requests.map(({ name, count }) => [name, count])).toEqual([
+      ['GET /fast', 1],
+      ['GET /slow', 1],
+    ]);
+  });
+
+  test('what an iteration left running cannot send anything in a later one', async () => {
+    const { actor } = await arranged(
+      `(() => {
+        let old;
+        return async (vu) => {
+          await vu.http.get('/own/' + vu.iteration);
+          if (old !== undefined) await old.http.get('/stale').catch(() => undefined);
+          old = vu;
+        };
+      })()`,
+      (request) => request.answer(200),
+    );
+    await bench?.iterate(actor, 0);
+    await bench?.iterate(actor, 1);
+    expect(server?.requests.map(({ url }) => url)).toEqual(['/own/0', '/own/1']);
+  });
+
+  test('a pause that nobody awaited does no harm when it ends after its iteration', async () => {
+    const rejections: unknown[] = [];
+    const note = (reason: unknown): void => void rejections.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      const { actor } = await arranged(
+        `async (vu) => {
+          if (vu.iteration === 0) void vu.sleep('5ms');
+          else await vu.sleep('20ms');
+        }`,
+        (request) => request.answer(200),
+      );
+      await bench?.iterate(actor, 0);
+      await bench?.iterate(actor, 1);
+      expect(rejections).toEqual([]);
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+  });
+
+  test('interrupted in a request, it records the request as aborted, ends once and goes no further', async () => {
+    const { actor } = await arranged(`async (vu) => { await vu.http.get('/never'); await vu.http.get('/next'); }`, () => {});
+    actor.start(0, 1, 1);
+    await waitUntil('the request arrived', () => server?.requests.length === 1);
+    actor.interrupt();
+    expect(bench?.ended).toMatchObject([{ isCompleted: false }]);
+    await waitUntil('the aborted request was recorded', () => bench?.requests.length === 1);
+    expect(bench?.requests).toEqual([{ name: 'GET /never', status: '0', error: 'aborted', count: 1 }]);
+    expect([server?.requests.length, bench?.ended.length, bench?.scriptErrors.count]).toEqual([1, 1, 0]);
+  });
+
+  test('interrupted in a pause, it ends at once, and the function does not go on', async () => {
+    const { actor } = await arranged(
+      `async (vu) => { await vu.http.get('/1'); await vu.sleep('1h'); await vu.http.get('/2'); }`,
+      (request) => request.answer(200),
+    );
+    actor.start(0, 1, 1);
+    await waitUntil('the first response was recorded', () => bench?.requests.length === 1);
+    actor.interrupt();
+    expect(bench?.ended).toMatchObject([{ isCompleted: false }]);
+    // The same VU runs its next iteration to the end of its own pause, after the first one was woken.
+    actor.start(1, 1, 1);
+    await waitUntil('the second iteration was answered', () => bench?.requests[0]?.count === 2);
+    actor.interrupt();
+    expect(server?.requests.map(({ url }) => url)).toEqual(['/1', '/1']);
+    expect([bench?.ended.length, bench?.scriptErrors.count]).toEqual([2, 0]);
+  });
+
+  test('time it paused before its first request is no response time', async () => {
+    const { actor } = await arranged(`async (vu) => { await vu.sleep('1ms'); await vu.http.get('/'); }`, (request) => request.answer(200));
+    const minuteMs = 60_000;
+    await bench?.iterate(actor, 0, minuteMs);
+    expect(bench?.measured('http_req_response_time')[0]?.histogram.maxUs).toBeLessThan(minuteMs * 1000);
+  });
+
+  test('the first request counts from the instant of the plan, later ones from when they were asked for', async () => {
+    const { actor } = await arranged(`async (vu) => { await vu.http.get('/1'); await vu.http.get('/2'); }`, (request) =>
+      request.answer(200),
+    );
+    const minuteMs = 60_000;
+    await bench?.iterate(actor, 0, minuteMs);
+    const [first, second] = bench?.measured('http_req_response_time') ?? [];
+    expect(first?.histogram.minUs).toBeGreaterThanOrEqual(minuteMs * 1000);
+    expect(second?.histogram.maxUs).toBeLessThan(minuteMs * 1000);
+  });
+
+  test.each([
+    ['a URL that is none', `vu.http.get('no url')`],
+    ['a header with a line break', `vu.http.get('/', { headers: { a: 'b\\r\\nc: d' } })`],
+  ])('%s is recorded and the function sees the error', async (_, call) => {
+    const { actor } = await arranged(`async (vu) => { const r = await ${call}; vu.check('error is ' + r.error, true); }`, (request) =>
+      request.answer(200),
+    );
+    await bench?.iterate(actor);
+    expect(bench?.requests).toMatchObject([{ status: '0', error: 'bad-url', count: 1 }]);
+    expect(bench?.checks).toEqual({ 'error is bad-url': { passes: 1, fails: 0 } });
+    expect(server?.requests).toEqual([]);
+  });
+
+  test('requests side by side each have a connection, which are used again', async () => {
+    const { actor } = await arranged(
+      `async (vu) => { await Promise.all([vu.http.get('/a'), vu.http.get('/b'), vu.http.get('/c')]); }`,
+      (request) => request.answer(200),
+    );
+    await bench?.iterate(actor, 0);
+    await bench?.iterate(actor, 1);
+    expect([server?.requests.length, server?.connections]).toEqual([6, 3]);
+  });
+
+  test('code that throws while it is loaded is refused with what it threw', async () => {
+    const loading = FlowBench.of({ kind: 'script', scenario: 'browse' }, { script: `throw new Error('no configuration');` });
+    await expect(loading).rejects.toMatchObject({ code: 'SCRIPT_THREW', message: expect.stringContaining('no configuration') as string });
+  });
+});
+
+async function arranged(flow: string, answer: (request: ReceivedRequest) => void, parts: Partial<Workload> = {}) {
+  server = await RecordingServer.start(answer);
+  const script = `export default { scenarios: { browse: {\nflow: ${flow} } } };\n`;
+  bench = await FlowBench.of({ kind: 'script', scenario: 'browse' }, { target: server.url, script, ...parts });
+  return { actor: bench.actor() };
+}

@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Load, Plan } from '../../shared/plan/index.ts';
+import type { Batch } from '../../shared/stats/index.ts';
+import {
+  decodeBatch,
+  encodeBatch,
+  encodeWorkload,
+  epochFromWire,
+  epochToWire,
+  ledgerFromWire,
+  ledgerToWire,
+  planFromWire,
+  planToWire,
+} from '../../shared/wire/index.ts';
+import { Plan as WirePlan } from '../../proto/gen/muster/v1/plan.ts';
+import { trendSlice } from '../support/intervals.ts';
+
+const whole = fc.maxSafeNat();
+const small = fc.nat({ max: 1_000_000 });
+const real = fc.double({ min: 0, max: 1e15, noNaN: true });
+const text = fc.string({ unit: 'grapheme', maxLength: 20 });
+
+const load: fc.Arbitrary<Load> = fc.oneof(
+  fc.record({ kind: fc.constant('constant-vus' as const), vus: small, durationUs: whole }),
+  fc.record({
+    kind: fc.constantFrom('constant-arrival-rate' as const, 'ramping-arrival-rate' as const),
+    arrivals: fc.constantFrom('uniform' as const, 'poisson' as const),
+    timeUnitUs: whole,
+    segments: fc.array(fc.record({ durationUs: whole, startRate: real, endRate: real }), { maxLength: 4 }),
+    preAllocatedVus: small,
+    maxVus: small,
+  }),
+);
+const plan: fc.Arbitrary<Plan> = fc.record({
+  name: text,
+  seed: fc.nat({ max: 2 ** 32 - 1 }),
+  intervalMs: fc.nat({ max: 60_000 }),
+  scenarios: fc.array(fc.record({ name: text, startUs: whole, gracefulStopUs: whole, load }), { maxLength: 3 }),
+});
+const ledger = fc.record({
+  scenario: text,
+  ledger: fc.record({ started: whole, dropped: whole, completed: whole, interrupted: whole }),
+  coveredUntilUs: real,
+  waiting: small,
+});
+const batch: fc.Arbitrary<Batch> = fc.record({
+  key: fc.record({ agent: text, incarnation: text, sequence: small }),
+  intervalIndex: small,
+  intervalCount: small,
+  defines: fc.array(
+    fc.record({
+      number: small,
+      metric: text,
+      kind: fc.constantFrom('trend' as const, 'counter' as const, 'rate' as const, 'gauge' as const),
+      tags: fc.dictionary(text.filter((key) => key !== '__proto__'), text, { maxKeys: 4, noNullPrototype: true }), // prettier-ignore
+    }),
+    { maxLength: 4 },
+  ),
+  trends: fc.array(
+    fc
+      .tuple(small, fc.array(fc.nat({ max: 4_000_000_000 }), { minLength: 1, maxLength: 10 }))
+      .map(([series, us]) => trendSlice(series, us)),
+    { maxLength: 4 },
+  ),
+  counters: fc.array(fc.record({ series: small, count: whole }), { maxLength: 4 }),
+  rates: fc.array(fc.record({ series: small, passes: whole, fails: whole }), { maxLength: 4 }),
+  gauges: fc.array(fc.record({ series: small, value: real, min: real, max: real }), { maxLength: 4 }),
+  ledgers: fc.array(ledger, { maxLength: 3 }),
+  samplesRecorded: whole,
+  health: fc.record({
+    loopDelayP99Us: real,
+    loopDelayMaxUs: real,
+    pacerLagP99Us: real,
+    pacerLagMaxUs: real,
+    cpu: real,
+    gcPauseUs: whole,
+    rssBytes: whole,
+    openSockets: small,
+    activeVus: small,
+    outboxBatches: small,
+  }),
+  isFinal: fc.boolean(),
+});
+
+describe('what travels comes back as it was', () => {
+  test('plans, to the last bit of every rate', () => {
+    fc.assert(
+      fc.property(plan, (one) => {
+        expect(planFromWire(WirePlan.decode(WirePlan.encode(planToWire(one)).finish()))).toEqual(one);
+      }),
+    );
+  });
+
+  test('batches', () => {
+    fc.assert(
+      fc.property(batch, (one) => {
+        expect(comparable(decodeBatch(encodeBatch(one)))).toEqual(comparable(one));
+      }),
+    );
+  });
+
+  test('epochs and ledgers', () => {
+    const epoch = fc.record({ number: small, fromUs: whole, owners: fc.array(text, { maxLength: 9 }) });
+    fc.assert(
+      fc.property(epoch, ledger, (one, other) => {
+        expect(epochFromWire(epochToWire(one))).toEqual(one);
+        expect(ledgerFromWire(ledgerToWire(other))).toEqual(other);
+      }),
+    );
+  });
+});
+
+describe('a workload', () => {
+  test('larger than what travels is refused with its size', () => {
+    // Base64 of random bytes shrinks by a quarter: 68 MB stay 68 MB.
+    const noise = randomBytes(68_000_000).toString('base64');
+    const workload = {
+      flows: {},
+      rows: { noise: { order: 'random' as const, columns: ['x'], rows: [[noise]] } },
+      script: undefined,
+      env: {},
+      target: '',
+      defaults: { timeoutMs: 1, headers: [] },
+    };
+    expect(() => encodeWorkload(workload)).toThrow(/^flows, script and data rows are \d{8} bytes compressed; at most 67108864 travel$/);
+  });
+});
+
+/** Histograms as plain bytes, whichever kind of array holds them. */
+function comparable({ trends, ...rest }: Batch): unknown {
+  return { ...rest, trends: trends.map(({ histogram, ...totals }) => ({ ...totals, histogram: Buffer.from(histogram).toString('hex') })) };
+}

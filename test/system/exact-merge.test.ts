@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { formatTag, PERCENTILES, type SeriesSummary, type TrendSummary } from '../../shared/report/index.ts';
+import { addValue, Histogram, Rollup, seriesKey, type Batch, type Series } from '../../shared/stats/index.ts';
+import { ResultsPlane } from '../../shared/wire/index.ts';
+import { Cluster, type ClusterRun } from '../support/cluster.ts';
+import { TargetProcess } from '../support/target-process.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const AGENTS = 7;
+
+describe('a run on seven agents is merged exactly', () => {
+  let cluster: Cluster;
+  let target: TargetProcess;
+  let run: ClusterRun;
+  let batches: readonly Batch[];
+  /** By series, from the lines of the bundle. */
+  let lines: ReadonlyMap<string, Histogram>;
+
+  beforeAll(async () => {
+    target = await TargetProcess.start({
+      behaviours: {
+        '/spread': { latency: { kind: 'exponential', seed: 3, meanUs: 12_000 }, failEvery: { nth: 11, status: 503 } },
+        '/quick': {},
+        '/gone': { ending: 'reset' },
+      },
+    });
+    cluster = await Cluster.start(AGENTS);
+    const open = { executor: 'constant-arrival-rate', rate: 300, duration: '3s', interval: '500ms' };
+    const { interval, ...load } = open;
+    const scenarios = {
+      shop: { ...load, flow: [{ get: '/spread' }, { get: '/quick' }] },
+      broken: { ...load, rate: 20, arrivals: 'poisson', flow: [{ get: '/gone' }] },
+    };
+    run = await cluster.run({ name: 'exact merge', target: target.url, interval, scenarios }, AGENTS);
+    batches = await batchesOf(cluster.nats.url, run);
+    lines = await linesOf(run);
+  });
+  afterAll(async () => {
+    await cluster.stop();
+    await target.stop();
+  });
+
+  test('every agent sent its intervals, and the lines of the bundle are several', async () => {
+    expect(new Set(batches.map(({ key }) => key.agent)).size).toBe(AGENTS);
+    const starts = new Set<number>();
+    for await (const { startUs } of run.bundle.intervals()) starts.add(startUs);
+    expect(starts.size).toBeGreaterThanOrEqual(6);
+  });
+
+  test('the lines of all intervals add up, bucket for bucket, to what the agents sent', () => {
+    const sent = sumOfAgents(batches);
+    expect([...lines.keys()].sort()).toEqual([...sent.keys()].sort());
+    for (const [key, histogram] of sent) expect(bucketsOf(lines.get(key)), key).toEqual(bucketsOf(histogram));
+  });
+
+  test('the totals in the summary are those of what the agents sent: count, extremes, mean and every percentile', () => {
+    const sent = sumOfAgents(batches);
+    const totals = trendsOf(run.summary.series);
+    expect([...totals.keys()].sort()).toEqual([...sent.keys()].sort());
+    for (const [key, total] of totals) expect(total, key).toMatchObject(summaryOf(sent.get(key)));
+  });
+
+  test('the totals in the summary are those of the lines: count, maximum and every percentile', () => {
+    for (const [key, total] of trendsOf(run.summary.series)) {
+      const { count, max, percentiles } = summaryOf(lines.get(key));
+      expect(total, key).toMatchObject({ count, max, percentiles });
+    }
+  });
+
+  test('the samples of all batches are those that the agents say they recorded', () => {
+    const { samples } = run.summary.ledger;
+    const inBatches = batches.reduce((sum, { trends }) => sum + trends.reduce((own, { count }) => own + count, 0), 0);
+    const last = new Map(batches.map(({ key, samplesRecorded }) => [key.agent, samplesRecorded]));
+    const recorded = [...last.values()].reduce((sum, own) => sum + own, 0);
+    expect(samples).toEqual({ recorded, merged: inBatches, missing: 0, duplicate: 0 });
+    expect(recorded).toBe(inBatches);
+    expect(inBatches).toBeGreaterThan(10_000);
+  });
+});
+
+/** What the stream keeps of a run that is over, each agent's batches in the order in which it sent them. */
+async function batchesOf(natsUrl: string, { summary, bundle }: ClusterRun): Promise<readonly Batch[]> {
+  const expected = bundle.manifest.agents.reduce<number>((sum, agent) => sum + (agent as { batches: number }).batches, 0);
+  const plane = await ResultsPlane.connect(natsUrl, 'test');
+  const found: Batch[] = [];
+  const garbage: string[] = [];
+  const done = new AbortController();
+  try {
+    const consuming = plane.consumeBatches(
+      summary.run.id,
+      (batch) => found.push(batch),
+      (reason) => garbage.push(reason),
+      done.signal,
+    );
+    await waitUntil(`${expected} batches have been read`, () => found.length + garbage.length >= expected);
+    done.abort();
+    await consuming;
+  } finally {
+    await plane.close();
+  }
+  expect(garbage).toEqual([]);
+  expect(found).toHaveLength(expected);
+  return found;
+}
+
+/** Each agent's batches rolled up by themselves, and these totals added. */
+function sumOfAgents(batches: readonly Batch[]): Map<string, Histogram> {
+  const sums = new Map<string, Series>();
+  for (const agent of new Set(batches.map(({ key }) => key.agent))) {
+    const own = new Rollup();
+    for (const batch of batches) if (batch.key.agent === agent) own.add(batch);
+    for (const series of own.series()) {
+      const key = seriesKey(series.metric, series.tags);
+      const sum = sums.get(key);
+      if (sum === undefined) sums.set(key, series);
+      else addValue(sum.value, series.value);
+    }
+  }
+  const trends = [...sums.values()].flatMap(({ metric, tags, value }) =>
+    value.kind === 'trend' && value.histogram.count > 0 ? [[formatTag(metric, tags), value.histogram] as const] : [],
+  );
+  return new Map(trends);
+}
+
+async function linesOf({ bundle }: ClusterRun): Promise<Map<string, Histogram>> {
+  const sums = new Map<string, Histogram>();
+  for await (const { metric, tags, histogram } of bundle.intervals()) {
+    const key = formatTag(metric, tags);
+    const sum = sums.get(key) ?? new Histogram();
+    sum.add(histogram);
+    sums.set(key, sum);
+  }
+  return sums;
+}
+
+function trendsOf(series: readonly SeriesSummary[]): Map<string, TrendSummary> {
+  return new Map(series.flatMap((one) => (one.type === 'trend' && one.count > 0 ? [[formatTag(one.metric, one.tags), one] as const] : [])));
+}
+
+function bucketsOf(histogram: Histogram | undefined): (readonly [index: number, samples: number])[] {
+  return [...(histogram?.buckets() ?? [])].map(({ index, samples }) => [index, samples]);
+}
+
+/** As a summary tells it: milliseconds with three decimals. */
+function summaryOf(histogram: Histogram | undefined): Partial<TrendSummary> {
+  if (histogram === undefined) return {};
+  const ms = (us: number | undefined): number => Number(((us ?? NaN) / 1_000).toFixed(3));
+  return {
+    count: histogram.count,
+    min: ms(histogram.minUs),
+    mean: ms(histogram.meanUs),
+    max: ms(histogram.maxUs),
+    percentiles: Object.fromEntries(
+      PERCENTILES.map((name) => [name, ms(histogram.percentileUs(Number(name)))]),
+    ) as TrendSummary['percentiles'],
+  };
+}
