@@ -99,7 +99,7 @@ class Agent {
     if (signal.aborted) return;
     if (/NOT_AUTHORISED|VERSION_SKEW|PERMISSION_DENIED|FAILED_PRECONDITION/.test(reason)) throw new AppError('NOT_AUTHORISED', reason);
     this.log.warn({ reason }, 'control stream lost');
-    await this.finishAlone();
+    await this.finishAlone(signal);
     await this.clock.sleep(REDIAL_MIN_MS, signal);
   }
 
@@ -177,19 +177,21 @@ class Agent {
     this.log.info({ runId: assignment.runId }, 'released');
   }
 
-  /** Without a coordinator: the load goes on as planned, and what it measured is delivered if that is possible at all. */
-  private async finishAlone(): Promise<void> {
+  /** Without a coordinator: the load goes on as planned, and what it measured is delivered if that is possible at all. An agent that is
+   *  told to end meanwhile does: whoever killed a coordinator with its agents' parent wants no load that goes on by itself. */
+  private async finishAlone(signal: AbortSignal): Promise<void> {
     const { run } = this;
     if (run !== undefined) {
       const waited = new AbortController();
-      await Promise.race([run, this.loadEnded().then(() => this.clock.sleep(ORPHAN_KEEPS_MS, waited.signal))]);
+      const over = AbortSignal.any([signal, waited.signal]);
+      await Promise.race([run, this.loadEnded(over).then(() => this.clock.sleep(ORPHAN_KEEPS_MS, over))]);
       waited.abort();
     }
     await this.release();
   }
 
-  private async loadEnded(): Promise<void> {
-    while (this.state === 'RUNNING') await this.clock.sleep(HEARTBEAT_MS);
+  private async loadEnded(signal: AbortSignal): Promise<void> {
+    while (this.state === 'RUNNING' && !signal.aborted) await this.clock.sleep(HEARTBEAT_MS, signal);
   }
 
   private beat(): void {

@@ -6,6 +6,7 @@ import {
   type Batch,
   type CounterSlice,
   type RateSlice,
+  type SeriesDefinition,
   type TrendSlice,
 } from '../shared/stats/index.ts';
 
@@ -56,7 +57,7 @@ export class Outbox {
   }
 
   add(sealed: SealedInterval): void {
-    this.queue.push(...inParts(sealed));
+    this.queue.push(sealed);
     while (this.queue.length > OUTBOX_INTERVALS_MAX) {
       const [oldest, second] = this.queue.splice(0, 2);
       if (oldest !== undefined && second !== undefined) this.queue.unshift(addIntervals(oldest, second));
@@ -81,8 +82,11 @@ export class Outbox {
 
   private pump(): void {
     while (this.queue.length > 0 && !this.barrier && this.inFlight.size < IN_FLIGHT_MAX && !this.stopping.signal.aborted) {
-      const sealed = this.queue.shift();
-      if (sealed === undefined) return;
+      const interval = this.queue.shift();
+      if (interval === undefined) return;
+      // Split only now: intervals that were added together may have grown past a message.
+      const [sealed, ...rest] = inParts(interval);
+      this.queue.unshift(...rest);
       // Nothing may overtake a definition.
       this.barrier = sealed.defines.length > 0;
       const sending: Promise<void> = this.send(this.sequence++, sealed).then(() => {
@@ -117,27 +121,38 @@ export class Outbox {
   }
 }
 
-/** The same interval in pieces that fit into a message; ledger, health and the final mark go with the last. */
-function inParts(sealed: SealedInterval): SealedInterval[] {
-  const parts: TrendSlice[][] = [[]];
+/** The same interval in pieces that fit into a message: definitions, then trends; everything else, the final mark too, goes with the last. */
+function inParts(sealed: SealedInterval): [SealedInterval, ...SealedInterval[]] {
+  const { defines, trends } = sealed;
+  const parts: { readonly defines: SeriesDefinition[]; readonly trends: TrendSlice[] }[] = [];
+  let part = { defines: [] as SeriesDefinition[], trends: [] as TrendSlice[] };
   let bytes = 0;
-  for (const trend of sealed.trends) {
-    if (bytes + trend.histogram.length > BATCH_BYTES_MAX) {
-      parts.push([]);
+  const makeRoom = (more: number): void => {
+    if (bytes > 0 && bytes + more > BATCH_BYTES_MAX) {
+      parts.push(part);
+      part = { defines: [], trends: [] };
       bytes = 0;
     }
-    parts.at(-1)?.push(trend);
-    bytes += trend.histogram.length;
+    bytes += more;
+  };
+  for (const definition of defines) {
+    makeRoom(definitionBytes(definition));
+    part.defines.push(definition);
   }
-  return parts.map((trends, part) => ({
-    ...sealed,
-    trends,
-    defines: part === 0 ? sealed.defines : [],
-    counters: part === 0 ? sealed.counters : [],
-    rates: part === 0 ? sealed.rates : [],
-    gauges: part === 0 ? sealed.gauges : [],
-    isFinal: sealed.isFinal && part === parts.length - 1,
-  }));
+  for (const trend of trends) {
+    makeRoom(trend.histogram.length);
+    part.trends.push(trend);
+  }
+  const [first, ...rest] = parts.map((one) => ({ ...sealed, ...one, counters: [], rates: [], gauges: [], isFinal: false }));
+  const last = { ...sealed, ...part };
+  return first === undefined ? [last] : [first, ...rest, last];
+}
+
+/** About what a definition takes on the wire. */
+function definitionBytes({ metric, tags }: SeriesDefinition): number {
+  let bytes = 24 + metric.length;
+  for (const [key, value] of Object.entries(tags)) bytes += 8 + Buffer.byteLength(key) + Buffer.byteLength(value);
+  return bytes;
 }
 
 /** Two neighbouring intervals as one: histograms and counters add, what is cumulative or momentary is the later one's. */

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { systemClock } from '../shared/base/index.ts';
 
 /** A helper thread that sleeps to a deadline. Node's own timers are late by about 0.6 ms at the median; a thread in `Atomics.wait`
  *  that posts a message wakes the loop about 0.1 ms late. */
@@ -39,9 +40,7 @@ export function createSleeper(onWake: () => void): Sleeper {
   deadline[0] = Infinity;
   const worker = new Worker(PROGRAM, { eval: true, workerData: { shared }, stdout: false, stderr: false });
   worker.on('message', onWake);
-  // `hrtime` is the one clock both threads share; the offset to the wall clock is constant for the process.
-  const [seconds, nanos] = process.hrtime();
-  const offsetUs = (performance.timeOrigin + performance.now()) * 1000 - (seconds * 1e6 + nanos / 1e3);
+  const offsetUs = offsetToSharedClock();
 
   return {
     sleepUntil(deadlineUs) {
@@ -56,4 +55,19 @@ export function createSleeper(onWake: () => void): Sleeper {
       await worker.terminate();
     },
   };
+}
+
+const OFFSET_READINGS = 32;
+
+/** `hrtime` is the one clock both threads share; what the system clock reads beyond it is constant for the process. A pause between the
+ *  two readings makes the difference larger, never smaller, so the smallest is the truest: a deadline moved forward by a pause would
+ *  wake the loop early again and again, and the two threads would burn a core passing it to and fro. */
+function offsetToSharedClock(): number {
+  let smallest = Infinity;
+  for (let reading = 0; reading < OFFSET_READINGS; reading++) {
+    const [seconds, nanos] = process.hrtime();
+    const sharedUs = seconds * 1e6 + nanos / 1e3;
+    smallest = Math.min(smallest, systemClock.nowUs() - sharedUs);
+  }
+  return smallest;
 }

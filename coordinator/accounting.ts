@@ -43,7 +43,8 @@ export function settle(
         const accounted = started + dropped;
         const seen = Math.max(own.untilLastSeen, accounted);
         sum.unknown += seen - accounted;
-        sum.undelivered += own.inAll - seen;
+        // More than its share is no debt: an agent that fired past a stop leaves an imbalance, which says so.
+        sum.undelivered += Math.max(0, own.inAll - seen);
       }
     }
   }

@@ -33,7 +33,7 @@ export class Collector {
 
   expect(agents: ReadonlySet<string>): void {
     this.expected = agents;
-    this.close(this.completeBefore());
+    this.closeComplete();
   }
 
   add(batch: Batch): void {
@@ -47,7 +47,7 @@ export class Collector {
     const { key, intervalIndex, intervalCount, ledgers, health, samplesRecorded, isFinal } = batch;
     this.health.add(key.agent, health);
     void this.bundle.appendAgentLine({ ...key, intervalIndex, intervalCount, samplesRecorded, ledgers, health, isFinal });
-    this.close(this.completeBefore());
+    this.closeComplete();
   }
 
   refuse(reason: string): void {
@@ -55,7 +55,7 @@ export class Collector {
     if (this.refused.length < 100) this.refused.push(reason);
   }
 
-  /** Closes what is still open: no further batch will come. */
+  /** Closes what is still open, or was opened again by a batch that came after its agent's last: no further batch will come. */
   finish(): void {
     this.close(Infinity);
   }
@@ -97,9 +97,14 @@ export class Collector {
     return before;
   }
 
-  private close(before: number): void {
+  private closeComplete(): void {
+    const before = this.completeBefore();
     if (before <= this.closedBefore) return;
     this.closedBefore = before;
+    this.close(before);
+  }
+
+  private close(before: number): void {
     for (const interval of this.rollup.close(before)) {
       void this.bundle.appendInterval(interval, interval.index * this.intervalUs, this.intervalUs);
       this.verdicts = this.thresholds.add(interval, this.rollup.series(), (interval.index + 1) * this.intervalUs);

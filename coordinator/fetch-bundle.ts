@@ -1,32 +1,79 @@
-import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, open, rename, rm, rmdir, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { AppError } from '../shared/base/index.ts';
 import type { RunsClient } from './rpc/runs-client.ts';
 
+/** A bundle is larger than this; a disk without as much room is full already. */
+const PROBE_BYTES = 16 * 1024;
+
+/** Finds out before a run whether its bundle can be written to `dir`, and leaves nothing behind. Throws `AppError('OUT_UNWRITABLE')`. */
+export async function proveWritable(dir: string): Promise<void> {
+  const probe = join(dir, `.muster-probe-${process.pid}`);
+  let firstMade: string | undefined;
+  try {
+    firstMade = await makeFolders(resolve(dir));
+    await writeFile(probe, Buffer.alloc(PROBE_BYTES), { flush: true });
+  } catch (thrown) {
+    throw unwritable(dir, thrown);
+  } finally {
+    // What the probe cannot take back is an empty file or folder, which is no reason to refuse the run.
+    await rm(probe, { force: true }).catch(() => undefined);
+    if (firstMade !== undefined) await removeEmpty(dir, firstMade).catch(() => undefined);
+  }
+}
+
 /** Writes a run's bundle to `dir`, each file whole or not at all. Throws `AppError('OUT_UNWRITABLE')`, or what the coordinator says. */
 export async function fetchBundle(client: RunsClient, runId: string, dir: string): Promise<void> {
-  let current: { readonly name: string; readonly handle: FileHandle } | undefined;
+  let current: { readonly name: string; readonly part: string; readonly handle: FileHandle } | undefined;
   const finish = async (): Promise<void> => {
     if (current === undefined) return;
-    const { name, handle } = current;
-    current = undefined;
+    const { name, part, handle } = current;
     await handle.close();
-    await rename(join(dir, `.${name}.part`), join(dir, name));
+    await rename(part, join(dir, name));
+    current = undefined;
   };
   try {
-    await mkdir(dir, { recursive: true });
+    await makeFolders(resolve(dir));
     for await (const { file, chunk } of client.bundle(runId)) {
       // A name from the network is never a path.
       const name = basename(file);
       if (current?.name !== name) {
         await finish();
-        current = { name, handle: await open(join(dir, `.${name}.part`), 'w') };
+        const part = join(dir, `.${name}.part`);
+        current = { name, part, handle: await open(part, 'w') };
       }
       if (chunk.length > 0) await current.handle.writeFile(chunk);
     }
     await finish();
   } catch (thrown) {
-    await current?.handle.close();
-    throw AppError.from(thrown, 'OUT_UNWRITABLE', `cannot write the run bundle to ${dir}`);
+    // Half a file helps nobody; where even removing it fails, the first failure is the one to tell.
+    await current?.handle.close().catch(() => undefined);
+    if (current !== undefined) await rm(current.part, { force: true }).catch(() => undefined);
+    throw unwritable(dir, thrown);
   }
+}
+
+function unwritable(dir: string, thrown: unknown): AppError {
+  return AppError.from(thrown, 'OUT_UNWRITABLE', `cannot write the run bundle to ${dir}`);
+}
+
+/** Makes `dir` and the parents that are not there; the uppermost folder it made, if any. Node's own recursive `mkdir` never ends where
+ *  the kernel says ENOENT although the parent is there, as it does in /proc. */
+async function makeFolders(dir: string): Promise<string | undefined> {
+  try {
+    await mkdir(dir);
+    return dir;
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(dir)).isDirectory()) return undefined;
+    if (code !== 'ENOENT' || dirname(dir) === dir) throw thrown;
+  }
+  const first = await makeFolders(dirname(dir));
+  await mkdir(dir);
+  return first ?? dir;
+}
+
+/** Removes `dir` and its parents up to `first`; stops at the first that is not empty, which is somebody else's by then. */
+async function removeEmpty(dir: string, first: string): Promise<void> {
+  for (let folder = resolve(dir); folder.length >= first.length; folder = dirname(folder)) await rmdir(folder);
 }

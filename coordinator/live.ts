@@ -83,7 +83,9 @@ export class Live {
   private plannedPerSecond(elapsedUs: number): number {
     const fromUs = Math.max(0, elapsedUs - SECOND_US);
     const toUs = Math.max(SECOND_US, elapsedUs);
-    return this.schedules.reduce((sum, schedule) => sum + schedule.countBefore(toUs) - schedule.countBefore(fromUs), 0);
+    // Instants are exact to rounding only: one that falls on a full second must not count to the second before it.
+    const before = (schedule: { countBefore(us: number): number }, us: number): number => schedule.countBefore(us - 0.5);
+    return this.schedules.reduce((sum, schedule) => sum + before(schedule, toUs) - before(schedule, fromUs), 0);
   }
 }
 

@@ -36,6 +36,17 @@ for (const command of [
   program.addCommand(command((code) => void (process.exitCode = code)).exitOverride());
 }
 
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // A reader that has seen enough (`| head`) is no mistake. A full disk is: what was asked for is not there.
+  if (error.code === 'EPIPE') return;
+  process.stderr.write(`muster: cannot write to standard output: ${error.message}\n`);
+  process.once('exit', (code) => {
+    if (code === EXIT_CODES.passed.code) process.exitCode = EXIT_CODES.invalidResult.code;
+  });
+});
+// Nobody reads the progress any more: the run goes on, its verdict is in the exit code and the bundle.
+process.stderr.on('error', () => undefined);
+
 try {
   await program.parseAsync();
 } catch (thrown) {

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -18,13 +18,15 @@ const START_TIMEOUT_MS = 15_000;
 const POLL_MS = 20;
 const LOG_CHARS_MAX = 4_000;
 
-/** Runs the server for as long as stdin is open, so that it never outlives its parent, however that ended. */
+/** Runs the server for as long as stdin is open, so that it never outlives its parent, however that ended. Its store goes with it. */
 const LIFELINE = `
 exec 3<&0
+store=$1; shift
 "$@" </dev/null 3<&- & server=$!
 (cat <&3 >/dev/null; kill "$server") 2>/dev/null & lifeline=$!
 wait "$server"; code=$?
 kill "$lifeline" 2>/dev/null
+rm -rf "$store"
 exit "$code"
 `;
 
@@ -35,7 +37,7 @@ export async function startNats(clock: Clock): Promise<NatsProcess> {
   const port = await freePort();
   const args = ['-js', '-a', '127.0.0.1', '-p', String(port), '-sd', store];
   // Detached: Ctrl-C is for the run, which still needs its results plane to report.
-  const child = spawn('sh', ['-c', LIFELINE, 'nats', program, ...args], { stdio: ['pipe', 'ignore', 'pipe'], detached: true });
+  const child = spawn('sh', ['-c', LIFELINE, 'nats', store, program, ...args], { stdio: ['pipe', 'ignore', 'pipe'], detached: true });
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     log = (log + text).slice(-LOG_CHARS_MAX);
@@ -48,7 +50,6 @@ export async function startNats(clock: Clock): Promise<NatsProcess> {
   const stop = async (): Promise<void> => {
     child.stdin.end();
     await exited;
-    await rm(store, { recursive: true, force: true });
   };
   const giveUpUs = clock.nowUs() + START_TIMEOUT_MS * 1000;
   while (!log.includes('Server is ready')) {

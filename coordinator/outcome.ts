@@ -27,7 +27,8 @@ export function judge(summary: Summary, stop: StopCause | undefined, scriptError
   if (scriptError !== undefined) return outcome('scriptThrew', `scenario code threw: ${scriptError}`);
   if (failed.length > 0) {
     const names = failed.map(({ metric, expression, verdict }) => `${metric}: ${expression} (${verdict})`).join(', ');
-    return outcome('thresholdsFailed', `thresholds failed: ${names}`);
+    const early = stop?.kind === 'threshold' ? `; the run was ended early: ${stop.reason}` : '';
+    return outcome('thresholdsFailed', `thresholds failed: ${names}${early}`);
   }
   if (summary.validity.grade === 'invalid') {
     const reasons = summary.validity.reasons.filter(({ grade }) => grade === 'invalid').map(({ code, detail }) => `${code} (${detail})`);

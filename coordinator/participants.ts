@@ -119,7 +119,7 @@ export class Participants implements FleetListener {
         agent: agent.id,
         ledgers: isFromBatch ? (batch?.ledgers ?? []) : ledgers,
         samplesRecorded: isFromBatch ? (batch?.samplesRecorded ?? 0) : samplesRecorded,
-        isFinal: loadEnded || batch?.isFinal === true,
+        isFinal: batch?.isFinal === true || (loadEnded && !isLost),
         lastSeenUs: lastSeenUs - zeroUs,
       };
     });

@@ -216,6 +216,8 @@ export class Run {
     await Promise.race([consumed, clock.sleep(CONSUMER_CLOSE_TIMEOUT_MS, waited.signal)]);
     waited.abort();
     collector.finish();
+    // What happened since the last look would not be told otherwise.
+    this.look();
   }
 
   private isOver(participants: Participants, collector: Collector): boolean {

@@ -21,8 +21,10 @@ export class ArrivalRate implements Executor {
   private readonly unused: number[];
   /** Free actors; the last one used is used again first, so few connections carry a light load. */
   private readonly free: Actor[] = [];
-  private readonly busy = new Set<Actor>();
-  private readonly startedAtUs = new Map<Actor, number>();
+  private readonly actors: Actor[] = [];
+  /** When each VU's iteration under way started, by the VU's number; 0 while it is free. */
+  private readonly startedAtUs: Float64Array;
+  private busyCount = 0;
   private cutUs = Infinity;
   private graceEndsUs: number;
   private isOver = false;
@@ -32,27 +34,27 @@ export class ArrivalRate implements Executor {
     this.scenario = scenario.name;
     this.context = context;
     this.stripe = new Stripe(scenario, createSchedule(scenario, plan.seed), epochs, agentId);
+    this.startedAtUs = new Float64Array(scenario.load.maxVus);
     this.unused = epochs[0] === undefined ? [] : ownedVus(epochs[0], scenario.load, agentId).reverse();
     this.graceEndsUs = endUs(scenario) + scenario.gracefulStopUs;
     const ready = Math.min(this.unused.length, Math.ceil((scenario.load.preAllocatedVus * this.unused.length) / scenario.load.maxVus));
-    for (let i = 0; i < ready; i++) this.free.push(context.createActor(this.unused.pop() ?? 0));
+    for (let i = 0; i < ready; i++) this.free.push(this.create(this.unused.pop() ?? 0));
   }
 
   get dueUs(): number {
     if (this.isOver) return Infinity;
     const arrivalUs = this.stripe.instantUs < this.cutUs ? this.stripe.instantUs : Infinity;
     // Only while something is left to interrupt or drop does the end of the grace matter.
-    return this.busy.size + this.waiting.length > 0 ? Math.min(arrivalUs, this.graceEndsUs) : arrivalUs;
+    return this.busyCount + this.waiting.length > 0 ? Math.min(arrivalUs, this.graceEndsUs) : arrivalUs;
   }
 
   get isDone(): boolean {
-    return (
-      this.busy.size === 0 && this.waiting.length === 0 && (this.isOver || this.stripe.index < 0 || this.stripe.instantUs >= this.cutUs)
-    );
+    const hasArrivals = !this.isOver && this.stripe.index >= 0 && this.stripe.instantUs < this.cutUs;
+    return this.busyCount === 0 && this.waiting.length === 0 && !hasArrivals;
   }
 
   get activeVus(): number {
-    return this.busy.size;
+    return this.busyCount;
   }
 
   turn(nowUs: number): void {
@@ -74,9 +76,11 @@ export class ArrivalRate implements Executor {
 
   /** A VU's iteration is over: its next arrival may have been waiting for it. */
   ended(actor: Actor, isCompleted: boolean, endedAtUs: number): void {
-    this.busy.delete(actor);
+    const startedAtUs = this.startedAtUs[actor.vu]!;
+    this.startedAtUs[actor.vu] = 0;
+    this.busyCount--;
     this.tally.end(isCompleted);
-    this.context.recorder.iterationEnded(endedAtUs - (this.startedAtUs.get(actor) ?? endedAtUs), isCompleted, this.busy.size);
+    this.context.recorder.iterationEnded(endedAtUs - startedAtUs, isCompleted, this.busyCount);
     if (this.waiting.length > 0 && !this.isOver) {
       const { firstIndex, firstIntendedUs } = this.waiting;
       this.waiting.shift();
@@ -92,7 +96,7 @@ export class ArrivalRate implements Executor {
   }
 
   close(): void {
-    for (const actor of [...this.free, ...this.busy]) actor.close();
+    for (const actor of this.actors) actor.close();
   }
 
   private arrive(index: number, intendedUs: number, nowUs: number): void {
@@ -103,15 +107,21 @@ export class ArrivalRate implements Executor {
 
   private another(): Actor | undefined {
     const vu = this.unused.pop();
-    return vu === undefined ? undefined : this.context.createActor(vu);
+    return vu === undefined ? undefined : this.create(vu);
+  }
+
+  private create(vu: number): Actor {
+    const actor = this.context.createActor(vu);
+    this.actors.push(actor);
+    return actor;
   }
 
   private begin(actor: Actor, index: number, intendedUs: number, nowUs: number): void {
-    this.busy.add(actor);
+    this.busyCount++;
     this.tally.started++;
     const startUs = this.context.zeroUs + nowUs;
-    this.startedAtUs.set(actor, startUs);
-    this.context.recorder.iterationStarted(nowUs - intendedUs, this.busy.size);
+    this.startedAtUs[actor.vu] = startUs;
+    this.context.recorder.iterationStarted(nowUs - intendedUs, this.busyCount);
     actor.start(index, this.context.zeroUs + intendedUs, startUs);
   }
 
@@ -120,7 +130,7 @@ export class ArrivalRate implements Executor {
     this.isOver = true;
     this.cutUs = Math.min(this.cutUs, nowUs);
     this.drop(this.waiting.clear());
-    for (const actor of [...this.busy]) actor.interrupt();
+    for (const actor of this.actors) if (this.startedAtUs[actor.vu]! > 0) actor.interrupt();
   }
 
   private drop(count: number): void {

@@ -12,7 +12,9 @@ export class ConstantVus implements Executor {
   private readonly owned: readonly number[];
   private readonly context: ExecutorContext;
   private readonly tally = new Tally();
-  private readonly looping = new Map<Actor, Loop>();
+  /** When each VU's iteration under way started, and how many it has started, by the VU's number. */
+  private readonly startedAtUs: Float64Array;
+  private readonly rounds: Float64Array;
   private readonly actors: Actor[] = [];
   private active = 0;
   private endUs: number;
@@ -26,6 +28,8 @@ export class ConstantVus implements Executor {
     this.context = context;
     this.startUs = scenario.startUs;
     this.vus = scenario.load.vus;
+    this.startedAtUs = new Float64Array(this.vus);
+    this.rounds = new Float64Array(this.vus);
     this.owned = epochs[0] === undefined ? [] : ownedVus(epochs[0], scenario.load, agentId);
     this.endUs = endUs(scenario);
     this.graceEndsUs = this.endUs + scenario.gracefulStopUs;
@@ -51,7 +55,6 @@ export class ConstantVus implements Executor {
       for (const vu of this.owned) {
         const actor = this.context.createActor(vu);
         this.actors.push(actor);
-        this.looping.set(actor, { startedAtUs: 0, round: 0 });
         this.begin(actor, this.startUs, nowUs);
       }
     }
@@ -69,8 +72,7 @@ export class ConstantVus implements Executor {
   ended(actor: Actor, isCompleted: boolean, endedAtUs: number): void {
     this.active--;
     this.tally.end(isCompleted);
-    const loop = this.looping.get(actor);
-    this.context.recorder.iterationEnded(endedAtUs - (loop?.startedAtUs ?? endedAtUs), isCompleted, this.active);
+    this.context.recorder.iterationEnded(endedAtUs - this.startedAtUs[actor.vu]!, isCompleted, this.active);
     const nowUs = endedAtUs - this.context.zeroUs;
     if (nowUs < this.endUs && !this.isOver) this.begin(actor, nowUs, nowUs);
   }
@@ -84,20 +86,15 @@ export class ConstantVus implements Executor {
   }
 
   private begin(actor: Actor, intendedUs: number, nowUs: number): void {
-    const loop = this.looping.get(actor);
-    if (loop === undefined) return;
+    const { vu } = actor;
+    const startUs = this.context.zeroUs + nowUs;
     this.active++;
     this.tally.started++;
-    loop.startedAtUs = this.context.zeroUs + nowUs;
+    this.startedAtUs[vu] = startUs;
     this.context.recorder.iterationStarted(nowUs - intendedUs, this.active);
     // VU j's k-th pass is iteration k·VUs + j: unique over the cluster without anybody having to ask.
-    const index = loop.round * this.vus + actor.vu;
-    loop.round++;
-    actor.start(index, this.context.zeroUs + intendedUs, loop.startedAtUs);
+    const index = this.rounds[vu]! * this.vus + vu;
+    this.rounds[vu]!++;
+    actor.start(index, this.context.zeroUs + intendedUs, startUs);
   }
-}
-
-interface Loop {
-  startedAtUs: number;
-  round: number;
 }

@@ -41,7 +41,7 @@ export class ScriptActor implements Actor {
   /** Counts iterations, so that what an earlier one left running cannot act in a later one. */
   private generation = 0;
   private isRunning = false;
-  /** When the first request was wanted; later ones are wanted when the script asks for them. */
+  /** When the first request was wanted; 0 once there was one, or a pause: later ones are wanted when the script asks for them. */
   private firstWantedUs = 0;
 
   constructor(vu: number, context: ScriptContext, around: Surroundings) {
@@ -118,7 +118,12 @@ export class ScriptActor implements Actor {
         this.around.recorder.check(name, holds);
         return holds;
       },
-      sleep: (duration) => this.sleep(generation, duration),
+      sleep: (duration) => {
+        const pause = this.sleep(generation, duration);
+        // A script that does not await it must not end the agent when the pause outlives its iteration.
+        pause.catch(() => undefined);
+        return pause;
+      },
       row: (dataSet) => {
         const set = workload.rows[dataSet];
         if (set === undefined) throw new TypeError(`row("${dataSet}"): the scenario file has no such data set`);
@@ -142,6 +147,8 @@ export class ScriptActor implements Actor {
       this.pauses.add(wake);
     });
     this.mustBeCurrent(generation);
+    // What comes after a pause was wanted when the pause was over, as in a flow of steps.
+    this.firstWantedUs = 0;
   }
 
   private async request(

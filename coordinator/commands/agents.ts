@@ -13,7 +13,7 @@ export function agentsCommand(exit: Exit): Command {
     .action(async ({ coordinator, json }: { readonly coordinator: string; readonly json?: boolean }) => {
       const client = await RunsClient.connect(coordinator);
       try {
-        const agents = await client.agents();
+        const agents = (await client.agents()).sort((a, b) => a.agentId.localeCompare(b.agentId, 'en', { numeric: true }));
         const rows = agents.map(({ agentId, state, runId, version, capacity, clockOffsetUs, clockUncertaintyUs, labels }) => [
           agentId,
           state,

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { DEFAULTS } from '../../shared/base/index.ts';
+import { AppError, DEFAULTS, EXIT_CODES } from '../../shared/base/index.ts';
 
 /** Sets the exit code of the process. Every command calls it once, or throws. */
 export type Exit = (code: number) => void;
@@ -39,17 +39,17 @@ export function parsePairs(pairs: readonly string[] | undefined, flag: string): 
   return Object.fromEntries(
     (pairs ?? []).map((pair) => {
       const at = pair.indexOf('=');
-      if (at < 1) throw new InvalidArgumentError(`${flag} ${pair}: expected KEY=VALUE.`);
+      if (at < 1) throw new AppError('USAGE', `${flag} ${pair}: expected KEY=VALUE`);
       return [pair.slice(0, at), pair.slice(at + 1)];
     }),
   );
 }
 
-/** Resolves with the signal's name when the process is told to end. A second signal ends it at once. */
+/** Calls `onSignal` when the process is told to end; a second signal ends it at once. Returns how to take that back. */
 export function untilSignal(onSignal: (signal: NodeJS.Signals) => void): () => void {
   let isTold = false;
   const tell = (signal: NodeJS.Signals): void => {
-    if (isTold) process.exit(130);
+    if (isTold) process.exit(EXIT_CODES.stopped.code);
     isTold = true;
     onSignal(signal);
   };

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createLog, DEFAULTS, EXIT_CODES, parseBytes, parseDurationUs, systemClock } from '../../shared/base/index.ts';
 import { STREAM_DEFAULTS } from '../../shared/wire/index.ts';
+import { proveWritable } from '../fetch-bundle.ts';
 import { serveCoordinator } from '../serve.ts';
 import { LOCAL_COORDINATOR, natsOption, parseAddress, parseCount, untilSignal, type Exit } from './command.ts';
 
@@ -36,6 +37,8 @@ export function coordinatorCommand(exit: Exit): Command {
     )
     .action(async ({ listen, nats, runsDir, joinToken, streamBytes, streamAge, replicas }: Flags) => {
       const log = createLog('coordinator');
+      // Better now than when somebody's run is to be written.
+      await proveWritable(runsDir);
       const stream = { bytesMax: streamBytes, ageMaxMs: streamAge, replicas };
       const coordinator = await serveCoordinator(listen, { natsUrl: nats, runsDir, joinToken, stream }, systemClock, log);
       log.info({ listen, port: coordinator.port, nats }, 'coordinator is up');

@@ -1,5 +1,6 @@
 import { renderProgress, type Snapshot } from '../../shared/report/index.ts';
 
+/** Where the stream has no width, or a terminal says 0. */
 const WIDTH_DEFAULT = 120;
 
 /** Progress on a terminal: one line that is written over, about once a second. Where stderr is no terminal (CI), a line each time. */
@@ -17,7 +18,7 @@ export class Progress {
     if (this.isQuiet) return;
     for (const event of snapshot.events) this.say(event);
     if (this.stream.isTTY) {
-      this.stream.write(`\r\u001b[K${renderProgress(snapshot, this.stream.columns - 1)}`);
+      this.stream.write(`\r\u001b[K${renderProgress(snapshot, (this.stream.columns || WIDTH_DEFAULT) - 1)}`);
       this.hasLine = true;
     } else {
       this.stream.write(`${renderProgress(snapshot, WIDTH_DEFAULT)}\n`);

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { AppError, EXIT_CODES, systemClock } from '../../shared/base/index.ts';
-import { renderJson, renderSummary } from '../../shared/report/index.ts';
+import { AppError, EXIT_CODES, reasonOf, systemClock } from '../../shared/base/index.ts';
+import { renderJson, renderSummary, type Summary } from '../../shared/report/index.ts';
 import { encodeWorkload } from '../../shared/wire/index.ts';
-import { fetchBundle } from '../fetch-bundle.ts';
+import { fetchBundle, proveWritable } from '../fetch-bundle.ts';
 import type { Outcome } from '../outcome.ts';
 import { startPrivateCluster, type PrivateCluster } from '../private-cluster.ts';
 import { RunsClient } from '../rpc/runs-client.ts';
@@ -25,6 +25,8 @@ interface Flags extends ScenarioFlags {
 
 /** Agents of a private cluster when nobody says. */
 const LOCAL_AGENTS = 1;
+/** Where bundles go when nobody says. */
+const RUNS_DIR = 'runs';
 
 /** `muster run`: runs a scenario, on a private cluster of this machine or on the one that `--coordinator` names, and reports. */
 export function runCommand(exit: Exit): Command {
@@ -54,6 +56,19 @@ export function runCommand(exit: Exit): Command {
 }
 
 async function run(file: string, flags: Flags): Promise<number> {
+  // From here on a signal ends in an orderly way: before the load by not starting it, afterwards by stopping it and reporting.
+  const stopping = new AbortController();
+  const forget = untilSignal((signal) => {
+    stopping.abort(signal);
+  });
+  try {
+    return await startAndFollow(file, flags, stopping.signal);
+  } finally {
+    forget();
+  }
+}
+
+async function startAndFollow(file: string, flags: Flags, stopping: AbortSignal): Promise<number> {
   const compiled = await readScenario(file, flags);
   for (const warning of compiled.warnings) process.stderr.write(`warning: ${warning}\n`);
   const submission: SubmissionInput = {
@@ -66,12 +81,15 @@ async function run(file: string, flags: Flags): Promise<number> {
     onAgentLoss: flags.onAgentLoss,
     waitAgentsMs: flags.waitAgents * 1000,
   };
+  // Better now than after the load.
+  await proveWritable(flags.out ?? RUNS_DIR);
   let cluster: PrivateCluster | undefined;
   if (flags.coordinator === undefined) cluster = await startPrivateCluster(submission.agents, flags.nats, systemClock);
   try {
     const client = await RunsClient.connect(flags.coordinator ?? cluster?.address ?? '');
     try {
-      return await follow(client, submission, flags);
+      if (stopping.aborted) throw new AppError('STOPPED', `${String(stopping.reason)} before the start`);
+      return await follow(client, submission, flags, stopping);
     } finally {
       client.close();
     }
@@ -80,16 +98,19 @@ async function run(file: string, flags: Flags): Promise<number> {
   }
 }
 
-async function follow(client: RunsClient, submission: SubmissionInput, flags: Flags): Promise<number> {
+async function follow(client: RunsClient, submission: SubmissionInput, flags: Flags, stopping: AbortSignal): Promise<number> {
   const runId = await client.submit(submission);
   const progress = new Progress(process.stderr, flags.quiet === true);
   progress.say(`run ${runId}`);
-  const forget = untilSignal((signal) => {
+  const stop = (): void => {
+    const signal = String(stopping.reason);
     progress.say(`${signal}: stopping; once more to leave at once`);
     client.stop(runId, `${signal} to muster run`).catch((thrown: unknown) => {
-      progress.say(`cannot stop the run: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+      progress.say(`cannot stop the run: ${reasonOf(thrown)}`);
     });
-  });
+  };
+  if (stopping.aborted) stop();
+  else stopping.addEventListener('abort', stop);
   let outcome: Outcome;
   try {
     outcome = await client.watch(runId, (snapshot) => {
@@ -97,19 +118,18 @@ async function follow(client: RunsClient, submission: SubmissionInput, flags: Fl
     });
   } finally {
     progress.end();
-    forget();
+    stopping.removeEventListener('abort', stop);
   }
   return report(client, runId, outcome, flags);
 }
 
 async function report(client: RunsClient, runId: string, outcome: Outcome, flags: Flags): Promise<number> {
-  const { summary, message } = outcome;
-  if (summary === undefined) {
-    process.stderr.write(`muster: ${message}\n`);
+  if (outcome.summary === undefined) {
+    process.stderr.write(`muster: ${outcome.message}\n`);
     return outcome.exitCode;
   }
-  let exitCode: number = outcome.exitCode;
-  const out = flags.out ?? join('runs', runId);
+  let { summary, exitCode } = outcome;
+  const out = flags.out ?? join(RUNS_DIR, runId);
   try {
     await fetchBundle(client, runId, out);
     process.stderr.write(`run bundle: ${out}\n`);
@@ -117,10 +137,16 @@ async function report(client: RunsClient, runId: string, outcome: Outcome, flags
     if (!(thrown instanceof AppError)) throw thrown;
     // The measurement stands and is printed; what is on disk does not, and a passed run must not hide that.
     process.stderr.write(`muster: ${thrown.message}\n`);
+    summary = withoutBundle(summary, thrown.message);
     if (exitCode === EXIT_CODES.passed.code) exitCode = EXIT_CODES.invalidResult.code;
   }
   const isColored = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
   process.stdout.write(flags.json === true ? renderJson(summary) : renderSummary(summary, { color: isColored }));
-  if (message !== '') process.stderr.write(`muster: ${message}\n`);
+  if (outcome.message !== '') process.stderr.write(`muster: ${outcome.message}\n`);
   return exitCode;
+}
+
+function withoutBundle(summary: Summary, detail: string): Summary {
+  const reason = { code: 'bundle-incomplete', grade: 'invalid', detail } as const;
+  return { ...summary, validity: { grade: 'invalid', reasons: [reason, ...summary.validity.reasons] } };
 }

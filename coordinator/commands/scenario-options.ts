@@ -26,7 +26,7 @@ export function withScenarioOptions(command: Command): Command {
 /** Throws `AppError('SCENARIO_INVALID')` whose message lists every problem of the file, one a line. */
 export async function readScenario(file: string, flags: ScenarioFlags): Promise<CompiledScenario> {
   const overrides: ScenarioOverrides = {
-    env: parsePairs(flags.env, '--env'),
+    env: parsePairs(flags.env, '-e'),
     ...(flags.target === undefined ? {} : { target: flags.target }),
     ...(flags.rate === undefined ? {} : { rate: flags.rate }),
     ...(flags.vus === undefined ? {} : { vus: flags.vus }),

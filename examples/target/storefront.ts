@@ -26,7 +26,7 @@ export function createStorefront(): (request: IncomingMessage, response: ServerR
       else if (route === 'GET /products') answerJson(response, 200, { items: PRODUCTS });
       else if (request.method === 'GET' && product !== null) answerProduct(response, Number(product[1]));
       else if (route === 'POST /cart') answerPosted(response, body, () => ({ id: ++carts }));
-      else if (route === 'POST /login') answerPosted(response, body, () => ({ token: `token-${++tokens}` }), 200);
+      else if (route === 'POST /login') answerLogin(response, body, () => ({ token: `token-${++tokens}` }));
       else answerJson(response, 404, { error: 'no such page' });
     });
   };
@@ -51,9 +51,15 @@ function answerProduct(response: ServerResponse, id: number): void {
   else answerJson(response, 200, product);
 }
 
-function answerPosted(response: ServerResponse, body: string, created: () => object, status = 201): void {
-  if (isJson(body)) answerJson(response, status, created());
+function answerPosted(response: ServerResponse, body: string, created: () => object): void {
+  if (isJson(body)) answerJson(response, 201, created());
   else answerJson(response, 400, { error: 'the body is not JSON' });
+}
+
+/** Browsers send a form, programs JSON; any password will do. */
+function answerLogin(response: ServerResponse, body: string, token: () => object): void {
+  if (isJson(body) || new URLSearchParams(body).has('user')) answerJson(response, 200, token());
+  else answerJson(response, 400, { error: 'expected a form with a user, or JSON' });
 }
 
 function isJson(text: string): boolean {

@@ -89,7 +89,8 @@ export function resultLines({ run, thresholds, validity, metrics }: Summary, pai
           ...(empty > 0 ? [`${empty} without data`] : []),
         ].join(', ');
   const isBad = failed + empty > 0 || validity.grade === 'invalid';
-  const word = isBad ? paint.bad('✗ FAILED') : paint.good('✓ PASSED');
+  // Half a run that held so far has not passed.
+  const word = isBad ? paint.bad('✗ FAILED') : run.stopped === undefined ? paint.good('✓ PASSED') : paint.warn('■ STOPPED');
   return [
     `${oneLine(run.name)} (${oneLine(run.id)}): ${requests} requests in ${formatDurationUs(run.durationSeconds * 1_000_000)}, ${formatPercent(errors)} failed`,
     ...(run.stopped === undefined ? [] : [paint.warn(`stopped early: ${oneLine(run.stopped)}`)]),

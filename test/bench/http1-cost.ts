@@ -3,18 +3,16 @@
  *
  *    npx tsx test/bench/http1-cost.ts [rounds] [seconds]
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, type OnReadOpts } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import autocannon from 'autocannon';
 import { buildHead, createHttpContext, newExchange, type Exchange } from '../../agent/protocol/index.ts';
 import { BODY_BYTES_MAX, HEAD_BYTES_MAX, systemClock } from '../../shared/base/index.ts';
-import { freePort } from '../support/free-port.ts';
+import { isInstalled, LOAD_CORE, median, settle } from './machine.ts';
+import { startNginx } from './nginx.ts';
 
 const CONNECTIONS = 64;
 const SELF = fileURLToPath(import.meta.url);
@@ -37,11 +35,10 @@ if (load === undefined) await compare(Number(role || 5), Number(rest[0] ?? 3));
 else await bePeer(load, rest[0] ?? '', Number(rest[1]));
 
 async function compare(rounds: number, seconds: number): Promise<void> {
-  for (const program of ['nginx', 'taskset']) {
-    if (!(await isInstalled(program))) {
-      process.stdout.write(`skipped: ${program} is not installed\n`);
-      return;
-    }
+  const obstacle = await settle('nginx');
+  if (obstacle !== undefined) {
+    process.stdout.write(`skipped: ${obstacle}\n`);
+    return;
   }
   const peers = Object.keys(loads);
   if (await isInstalled('wrk')) peers.unshift('wrk');
@@ -76,13 +73,13 @@ async function bePeer(load: (url: string, seconds: number) => Promise<number>, u
 }
 
 async function measurePeer(peer: string, url: string, seconds: number): Promise<Cost> {
-  const { stdout } = await run('taskset', ['-c', '0', process.execPath, '--import', 'tsx', SELF, peer, url, String(seconds)]);
+  const { stdout } = await run('taskset', ['-c', LOAD_CORE, process.execPath, '--import', 'tsx', SELF, peer, url, String(seconds)]);
   return JSON.parse(stdout) as Cost;
 }
 
 /** The shell's own `time` reads the child's resource usage. */
 async function measureWrk(url: string, seconds: number): Promise<Cost> {
-  const command = `TIMEFORMAT='cpu %3U %3S'; time taskset -c 0 wrk -t1 -c${String(CONNECTIONS)} -d${String(seconds)}s ${url}`;
+  const command = `TIMEFORMAT='cpu %3U %3S'; time taskset -c ${LOAD_CORE} wrk -t1 -c${String(CONNECTIONS)} -d${String(seconds)}s ${url}`;
   const { stdout, stderr } = await run('bash', ['-c', command]);
   const requests = /(\d+) requests in/.exec(stdout);
   const cpu = /cpu ([\d.]+) ([\d.]+)/.exec(stderr);
@@ -155,60 +152,4 @@ async function loadWithBareSockets(url: string, seconds: number): Promise<number
 async function loadWithAutocannon(url: string, seconds: number): Promise<number> {
   const { requests } = await autocannon({ url, connections: CONNECTIONS, duration: seconds });
   return requests.total;
-}
-
-async function startNginx(): Promise<{ readonly url: string; stop(): Promise<void> }> {
-  const prefix = await mkdtemp(join(tmpdir(), 'muster-bench-'));
-  const port = await freePort();
-  await writeFile(
-    join(prefix, 'nginx.conf'),
-    `daemon off; master_process off; pid nginx.pid; error_log stderr;
-     events { worker_connections 1024; }
-     http {
-       access_log off; keepalive_requests 1000000000;
-       server { listen 127.0.0.1:${String(port)}; location / { default_type text/plain; return 200 "passed muster\\n"; } }
-     }`,
-  );
-  const nginx = spawn('taskset', ['-c', '1', 'nginx', '-p', prefix, '-c', 'nginx.conf'], { stdio: ['ignore', 'ignore', 'inherit'] });
-  await accepts(port, nginx);
-  return {
-    url: `http://127.0.0.1:${String(port)}/`,
-    stop: async () => {
-      if (nginx.exitCode === null) {
-        nginx.kill();
-        await once(nginx, 'exit');
-      }
-      await rm(prefix, { recursive: true });
-    },
-  };
-}
-
-/** Resolves when something accepts connections on `port`; throws when the server ended instead. */
-async function accepts(port: number, server: ChildProcess): Promise<void> {
-  const ended = once(server, 'exit');
-  for (;;) {
-    if (server.exitCode !== null) throw new Error('nginx did not start');
-    const socket = connect({ host: '127.0.0.1', port });
-    const outcome = await Promise.race([
-      once(socket, 'connect').then(
-        () => 'accepted' as const,
-        () => 'refused' as const,
-      ),
-      ended,
-    ]);
-    socket.destroy();
-    if (outcome === 'accepted') return;
-  }
-}
-
-async function isInstalled(program: string): Promise<boolean> {
-  return run('bash', ['-c', `command -v ${program}`]).then(
-    () => true,
-    () => false,
-  );
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }

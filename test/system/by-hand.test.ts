@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { credentials, loadPackageDefinition, makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { Client, credentials } from '@grpc/grpc-js';
+import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 import { service as healthService } from 'grpc-health-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunInfo } from '../../coordinator/rpc/runs-client.ts';
@@ -157,13 +158,20 @@ describe('a cluster started by hand', () => {
 
 describe('the coordinator’s gRPC server', () => {
   test('answers health checks for itself and for both of its services', async () => {
-    const Health = makeGenericClientConstructor(healthService, 'Health');
-    const client = new Health(coordinator.address, credentials.createInsecure());
+    const client = new Client(coordinator.address, credentials.createInsecure());
+    const { path, requestSerialize, responseDeserialize } = healthService['Check']!;
+    const check = (service: string): Promise<unknown> =>
+      new Promise((resolve, reject) => {
+        client.makeUnaryRequest<object, object>(path, requestSerialize, responseDeserialize, { service }, (error, response) => {
+          if (error === null) resolve(response);
+          else reject(error);
+        });
+      });
     try {
       for (const service of ['', 'muster.v1.Control', 'muster.v1.Runs']) {
-        expect(await unary(client, 'Check', { service }), service).toMatchObject({ status: 'SERVING' });
+        expect(await check(service), service).toMatchObject({ status: 'SERVING' });
       }
-      await expect(unary(client, 'Check', { service: 'muster.v1.Nobody' })).rejects.toThrow('NOT_FOUND');
+      await expect(check('muster.v1.Nobody')).rejects.toThrow('NOT_FOUND');
     } finally {
       client.close();
     }
@@ -171,18 +179,16 @@ describe('the coordinator’s gRPC server', () => {
 
   test('tells by reflection which services it has', async () => {
     const folder = dirname(createRequire(import.meta.url).resolve('@grpc/reflection/package.json'));
-    const definition = loadSync(join(folder, 'build', 'proto', 'grpc', 'reflection', 'v1', 'reflection.proto'));
-    const { ServerReflection } = (loadPackageDefinition(definition) as unknown as Reflection).grpc.reflection.v1;
-    const client = new ServerReflection(coordinator.address, credentials.createInsecure());
-    const call = client['ServerReflectionInfo']!() as unknown as ReflectionCall;
+    const definitions = loadSync(join(folder, 'build', 'proto', 'grpc', 'reflection', 'v1', 'reflection.proto'));
+    const service = definitions['grpc.reflection.v1.ServerReflection'] as ServiceDefinition;
+    const { path, requestSerialize, responseDeserialize } = service['ServerReflectionInfo']!;
+    const client = new Client(coordinator.address, credentials.createInsecure());
+    const call = client.makeBidiStreamRequest<object, object>(path, requestSerialize, responseDeserialize);
     try {
-      const listed = new Promise<ReflectionAnswer>((resolve, reject) => {
-        call.on('data', resolve).on('error', reject);
-      });
+      const answered = once(call, 'data');
       call.write({ listServices: '' });
-      const { listServicesResponse } = await listed;
-      const names = listServicesResponse.service.map(({ name }) => name);
-      expect(names.sort()).toEqual(['muster.v1.Control', 'muster.v1.Runs']);
+      const [{ listServicesResponse }] = (await answered) as [ListedServices];
+      expect(listServicesResponse.service.map(({ name }) => name).sort()).toEqual(['muster.v1.Control', 'muster.v1.Runs']);
     } finally {
       call.end();
       client.close();
@@ -190,28 +196,6 @@ describe('the coordinator’s gRPC server', () => {
   });
 });
 
-type GenericClient = InstanceType<ReturnType<typeof makeGenericClientConstructor>>;
-
-interface Reflection {
-  readonly grpc: { readonly reflection: { readonly v1: { readonly ServerReflection: ReturnType<typeof makeGenericClientConstructor> } } };
-}
-
-interface ReflectionAnswer {
+interface ListedServices {
   readonly listServicesResponse: { readonly service: readonly { readonly name: string }[] };
-}
-
-interface ReflectionCall {
-  on(event: 'data', listener: (answer: ReflectionAnswer) => void): this;
-  on(event: 'error', listener: (error: Error) => void): this;
-  write(request: { readonly listServices: string }): void;
-  end(): void;
-}
-
-function unary(client: GenericClient, method: string, request: object): Promise<object> {
-  return new Promise((resolve, reject) => {
-    client[method]!(request, (error: ServiceError | null, response: object) => {
-      if (error === null) resolve(response);
-      else reject(error);
-    });
-  });
 }

@@ -10,7 +10,6 @@ import { freePort } from '../support/free-port.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { expectBalanced, Shell, summaryOf } from '../support/shell.ts';
 import { Target } from '../support/target.ts';
-import { waitUntil } from '../support/wait-until.ts';
 
 const shell = new Shell();
 const target = await Target.start();
