@@ -3,12 +3,16 @@ import { defineConfig } from 'vitest/config';
 
 const root = import.meta.dirname;
 
-/** Projects run one after the other in this order. Files of the last two start servers and measure time: one at a time, nothing beside them. */
+/** Files that measure time at the target: nothing runs beside them. */
+const TIMING = ['even-spacing', 'intended-start', 'truth'].map((name) => `test/system/${name}.test.ts`);
+
+/** Projects run one after the other in this order. System tests mostly wait for processes of their own, so three go well on two cores. */
 const projects = [
-  { name: 'unit', timeoutMs: 10_000, isParallel: true },
-  { name: 'property', timeoutMs: 60_000, isParallel: true },
-  { name: 'integration', timeoutMs: 60_000, isParallel: false },
-  { name: 'system', timeoutMs: 120_000, isParallel: false },
+  { name: 'unit', timeoutMs: 10_000, workers: 2, include: ['test/unit/**/*.test.ts'] },
+  { name: 'property', timeoutMs: 60_000, workers: 2, include: ['test/property/**/*.test.ts'] },
+  { name: 'integration', timeoutMs: 60_000, workers: 1, include: ['test/integration/**/*.test.ts'] },
+  { name: 'system', timeoutMs: 120_000, workers: 3, include: ['test/system/**/*.test.ts'], exclude: TIMING },
+  { name: 'timing', timeoutMs: 120_000, workers: 1, include: TIMING },
 ];
 
 export default defineConfig({
@@ -20,16 +24,17 @@ export default defineConfig({
   },
   test: {
     allowOnly: false,
-    projects: projects.map(({ name, timeoutMs, isParallel }, position) => ({
+    projects: projects.map(({ name, timeoutMs, workers, include, exclude }, position) => ({
       extends: true,
       test: {
         name,
-        include: [`test/${name}/**/*.test.ts`],
+        include,
+        exclude: exclude ?? [],
         pool: 'forks',
         testTimeout: timeoutMs,
         hookTimeout: timeoutMs,
-        fileParallelism: isParallel,
-        maxWorkers: isParallel ? 2 : 1,
+        fileParallelism: workers > 1,
+        maxWorkers: workers,
         sequence: { groupOrder: position },
       },
     })),

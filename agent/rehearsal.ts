@@ -9,15 +9,15 @@ import { Engine } from './engine.ts';
  *  yet fires the first arrivals of its first run milliseconds late, and needs 8 ms to seal its first interval.
  *  So it rehearses: a short open and a short closed load on a server of its own on loopback, whose results go nowhere. */
 const REHEARSALS: readonly Load[] = [
+  { kind: 'constant-vus', vus: 8, durationUs: 500_000 },
   {
     kind: 'constant-arrival-rate',
     arrivals: 'uniform',
     timeUnitUs: 1e6,
-    segments: [{ durationUs: 200_000, startRate: 3_000, endRate: 3_000 }],
+    segments: [{ durationUs: 250_000, startRate: 4_000, endRate: 4_000 }],
     preAllocatedVus: 8,
     maxVus: 32,
   },
-  { kind: 'constant-vus', vus: 8, durationUs: 100_000 },
 ];
 /** Short, so that sealing is rehearsed too. */
 const INTERVAL_MS = 10;

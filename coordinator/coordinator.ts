@@ -15,6 +15,8 @@ export interface CoordinatorOptions {
   readonly runsDir: string;
   readonly joinToken: string;
   readonly stream: StreamOptions;
+  /** How long results may still arrive after the last agent's load has ended. */
+  readonly drainTimeoutMs: number;
 }
 
 /** What is told to somebody who watches a run. */
@@ -95,6 +97,7 @@ export class Coordinator {
           fleet: this.fleet,
           plane: this.plane,
           bundleDir: this.bundleDir(runId),
+          drainTimeoutMs: this.options.drainTimeoutMs,
           clock: this.clock,
           log: this.log,
           onSnapshot,

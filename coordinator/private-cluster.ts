@@ -16,7 +16,12 @@ export interface PrivateCluster {
 
 /** Starts nats-server (unless `natsUrl` names one), a coordinator in this process and `agents` agent processes. Everything is on
  *  loopback and ends with `close`, or with this process. Throws `AppError` when a part cannot start; nothing is left behind then. */
-export async function startPrivateCluster(agents: number, natsUrl: string | undefined, clock: Clock): Promise<PrivateCluster> {
+export async function startPrivateCluster(
+  agents: number,
+  natsUrl: string | undefined,
+  drainTimeoutMs: number,
+  clock: Clock,
+): Promise<PrivateCluster> {
   const logLevel = process.env['MUSTER_LOG'] ?? 'error';
   const undo: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
@@ -31,7 +36,7 @@ export async function startPrivateCluster(agents: number, natsUrl: string | unde
       undo.push(() => nats.stop());
       url = nats.url;
     }
-    const options = { natsUrl: url, runsDir, joinToken: '', stream: STREAM_DEFAULTS };
+    const options = { natsUrl: url, runsDir, joinToken: '', stream: STREAM_DEFAULTS, drainTimeoutMs };
     const coordinator = await serveCoordinator('127.0.0.1:0', options, clock, createLog('coordinator', logLevel));
     undo.push(() => coordinator.close());
     const address = `127.0.0.1:${coordinator.port}`;

@@ -19,8 +19,6 @@ const PREPARE_TIMEOUT_MS = 60_000;
 const LOST_AFTER_US = 5_000_000;
 /** What agents give iterations under way after a stop. */
 const STOP_GRACE_US = 5_000_000;
-/** How long results may still arrive after the last agent's load has ended. */
-const DRAIN_TIMEOUT_US = 20_000_000;
 const LOOK_EVERY_MS = 1_000;
 const CONSUMER_CLOSE_TIMEOUT_MS = 5_000;
 
@@ -30,6 +28,8 @@ export interface RunContext {
   readonly fleet: Fleet;
   readonly plane: ResultsPlane;
   readonly bundleDir: string;
+  /** How long results may still arrive after the last agent's load has ended. */
+  readonly drainTimeoutMs: number;
   readonly clock: Clock;
   readonly log: Log;
   /** About once a second, and whenever something happened. */
@@ -227,7 +227,7 @@ export class Run {
     if (participants.all.every(isDone)) return true;
     if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost))
       this.loadEndedUs = Math.min(this.loadEndedUs, this.elapsedUs);
-    return this.elapsedUs > Math.min(this.loadEndedUs, this.latestEndUs) + DRAIN_TIMEOUT_US;
+    return this.elapsedUs > Math.min(this.loadEndedUs, this.latestEndUs) + this.context.drainTimeoutMs * 1000;
   }
 
   /** When the slowest agent must have ended its load: the plan's end or the cut, and the grace after it. */

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { AppError, DEFAULTS, EXIT_CODES } from '../../shared/base/index.ts';
+import { AppError, DEFAULTS, EXIT_CODES, parseDurationUs } from '../../shared/base/index.ts';
 
 /** Sets the exit code of the process. Every command calls it once, or throws. */
 export type Exit = (code: number) => void;
@@ -13,6 +13,20 @@ export function coordinatorOption(): Option {
 
 export function natsOption(): Option {
   return new Option('--nats <url>', 'NATS server with JetStream; several with commas').env('MUSTER_NATS');
+}
+
+/** In milliseconds. */
+export function drainOption(): Option {
+  return new Option('--drain-timeout <time>', 'how long a run waits for results after its load has ended')
+    .env('MUSTER_DRAIN_TIMEOUT')
+    .default(parseMilliseconds(DEFAULTS.drainTimeout), DEFAULTS.drainTimeout)
+    .argParser(parseMilliseconds);
+}
+
+export function parseMilliseconds(text: string): number {
+  const us = parseDurationUs(text);
+  if (us === undefined) throw new InvalidArgumentError('Expected a duration such as 20s.');
+  return us / 1000;
 }
 
 export function parseAddress(text: string): string {

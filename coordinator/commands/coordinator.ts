@@ -1,9 +1,18 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { createLog, DEFAULTS, EXIT_CODES, parseBytes, parseDurationUs, systemClock } from '../../shared/base/index.ts';
+import { createLog, DEFAULTS, EXIT_CODES, parseBytes, systemClock } from '../../shared/base/index.ts';
 import { STREAM_DEFAULTS } from '../../shared/wire/index.ts';
 import { proveWritable } from '../fetch-bundle.ts';
 import { serveCoordinator } from '../serve.ts';
-import { LOCAL_COORDINATOR, natsOption, parseAddress, parseCount, untilSignal, type Exit } from './command.ts';
+import {
+  drainOption,
+  LOCAL_COORDINATOR,
+  natsOption,
+  parseAddress,
+  parseCount,
+  parseMilliseconds,
+  untilSignal,
+  type Exit,
+} from './command.ts';
 
 interface Flags {
   readonly listen: string;
@@ -13,6 +22,7 @@ interface Flags {
   readonly streamBytes: number;
   readonly streamAge: number;
   readonly replicas: number;
+  readonly drainTimeout: number;
 }
 
 /** `muster coordinator`: serves agents and commands until it is told to end. */
@@ -31,16 +41,18 @@ export function coordinatorCommand(exit: Exit): Command {
     .addOption(
       new Option('--stream-bytes <size>', 'the stream keeps at most this much').default(STREAM_DEFAULTS.bytesMax, '1GiB').argParser(bytes),
     )
-    .addOption(new Option('--stream-age <time>', 'and nothing older').default(STREAM_DEFAULTS.ageMaxMs, '7d').argParser(milliseconds))
+    .addOption(new Option('--stream-age <time>', 'and nothing older').default(STREAM_DEFAULTS.ageMaxMs, '7d').argParser(parseMilliseconds))
     .addOption(
       new Option('--replicas <n>', 'of the stream, on a NATS cluster').default(STREAM_DEFAULTS.replicas).argParser(parseCount(1, 5)),
     )
-    .action(async ({ listen, nats, runsDir, joinToken, streamBytes, streamAge, replicas }: Flags) => {
+    .addOption(drainOption())
+    .action(async ({ listen, nats, runsDir, joinToken, streamBytes, streamAge, replicas, drainTimeout }: Flags) => {
       const log = createLog('coordinator');
       // Better now than when somebody's run is to be written.
       await proveWritable(runsDir);
       const stream = { bytesMax: streamBytes, ageMaxMs: streamAge, replicas };
-      const coordinator = await serveCoordinator(listen, { natsUrl: nats, runsDir, joinToken, stream }, systemClock, log);
+      const options = { natsUrl: nats, runsDir, joinToken, stream, drainTimeoutMs: drainTimeout };
+      const coordinator = await serveCoordinator(listen, options, systemClock, log);
       log.info({ listen, port: coordinator.port, nats }, 'coordinator is up');
       await new Promise<void>((resolve) => {
         untilSignal((signal) => {
@@ -57,10 +69,4 @@ function bytes(text: string): number {
   const value = parseBytes(text);
   if (value === undefined) throw new InvalidArgumentError('Expected a size such as 512MiB.');
   return value;
-}
-
-function milliseconds(text: string): number {
-  const us = parseDurationUs(text);
-  if (us === undefined) throw new InvalidArgumentError('Expected a duration such as 24h.');
-  return us / 1000;
 }

@@ -8,7 +8,7 @@ import type { Outcome } from '../outcome.ts';
 import { startPrivateCluster, type PrivateCluster } from '../private-cluster.ts';
 import { RunsClient } from '../rpc/runs-client.ts';
 import type { LossPolicy, SubmissionInput } from '../submission.ts';
-import { coordinatorOption, natsOption, parseCount, untilSignal, type Exit } from './command.ts';
+import { coordinatorOption, drainOption, natsOption, parseCount, untilSignal, type Exit } from './command.ts';
 import { Progress } from './progress.ts';
 import { readScenario, withScenarioOptions, type ScenarioFlags } from './scenario-options.ts';
 
@@ -19,6 +19,8 @@ interface Flags extends ScenarioFlags {
   readonly out?: string;
   readonly onAgentLoss: LossPolicy;
   readonly waitAgents: number;
+  /** Milliseconds; of a private cluster. */
+  readonly drainTimeout: number;
   readonly quiet?: boolean;
   readonly json?: boolean;
 }
@@ -48,6 +50,7 @@ export function runCommand(exit: Exit): Command {
         .default('continue'),
     )
     .addOption(new Option('--wait-agents <seconds>', 'how long to wait for agents').default(15).argParser(parseCount(0, 86_400)))
+    .addOption(drainOption())
     .option('--quiet', 'no progress')
     .option('--json', 'the summary as JSON on stdout');
   return withScenarioOptions(command).action(async (file: string, flags: Flags) => {
@@ -84,7 +87,7 @@ async function startAndFollow(file: string, flags: Flags, stopping: AbortSignal)
   // Better now than after the load.
   await proveWritable(flags.out ?? RUNS_DIR);
   let cluster: PrivateCluster | undefined;
-  if (flags.coordinator === undefined) cluster = await startPrivateCluster(submission.agents, flags.nats, systemClock);
+  if (flags.coordinator === undefined) cluster = await startPrivateCluster(submission.agents, flags.nats, flags.drainTimeout, systemClock);
   try {
     const client = await RunsClient.connect(flags.coordinator ?? cluster?.address ?? '');
     try {

@@ -4,4 +4,6 @@ export const DEFAULTS = {
   controlHost: '127.0.0.1',
   controlPort: 7700,
   natsUrl: 'nats://127.0.0.1:4222',
+  /** How long a run waits for results after its load has ended. */
+  drainTimeout: '20s',
 } as const;

@@ -3,6 +3,7 @@ import {
   connect,
   DeliverPolicy,
   DiscardPolicy,
+  Events,
   nanos,
   RetentionPolicy,
   StorageType,
@@ -45,9 +46,12 @@ export interface RunEvent {
 export class ResultsPlane {
   private readonly connection: NatsConnection;
   private readonly stream: JetStreamClient;
+  /** What the connection last said of itself. */
+  private isReachable = true;
 
   private constructor(connection: NatsConnection) {
     this.connection = connection;
+    void this.followStatus();
     this.stream = connection.jetstream({ timeout: REQUEST_TIMEOUT_MS });
   }
 
@@ -97,7 +101,9 @@ export class ResultsPlane {
     await this.stream.publish(batchSubject(runId, key.agent), bytes, { msgID, timeout: REQUEST_TIMEOUT_MS });
   }
 
+  /** Rejects at once while the server is not reachable: an event is worth no wait. */
   async publishEvent(event: RunEvent): Promise<void> {
+    if (!this.isReachable) throw new AppError('NATS_UNAVAILABLE', 'the NATS server is not reachable');
     const bytes = WireRunEvent.encode({
       runId: event.runId,
       atMs: event.atMs,
@@ -183,12 +189,17 @@ export class ResultsPlane {
     return bytes;
   }
 
-  get isConnected(): boolean {
-    return !this.connection.isClosed();
-  }
 
   async close(): Promise<void> {
     if (!this.connection.isClosed()) await this.connection.close();
+  }
+
+  /** Ends with the connection. */
+  private async followStatus(): Promise<void> {
+    for await (const { type } of this.connection.status()) {
+      if (type === Events.Disconnect) this.isReachable = false;
+      else if (type === Events.Reconnect) this.isReachable = true;
+    }
   }
 
   private manager(): Promise<JetStreamManager> {

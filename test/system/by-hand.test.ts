@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
@@ -185,12 +184,14 @@ describe('the coordinator’s gRPC server', () => {
     const client = new Client(coordinator.address, credentials.createInsecure());
     const call = client.makeBidiStreamRequest<object, object>(path, requestSerialize, responseDeserialize);
     try {
-      const answered = once(call, 'data');
       call.write({ listServices: '' });
-      const [{ listServicesResponse }] = (await answered) as [ListedServices];
+      call.end();
+      const answers: object[] = [];
+      for await (const answer of call) answers.push(answer as object);
+      expect(answers).toHaveLength(1);
+      const [{ listServicesResponse }] = answers as [ListedServices];
       expect(listServicesResponse.service.map(({ name }) => name).sort()).toEqual(['muster.v1.Control', 'muster.v1.Runs']);
     } finally {
-      call.end();
       client.close();
     }
   });

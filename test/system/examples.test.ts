@@ -7,11 +7,11 @@ const FOLDER = join(ROOT, 'examples');
 
 /** How each example is shortened for this test; a ramp has its own stages and runs as long as they say. */
 const FLAGS: Readonly<Record<string, readonly string[]>> = {
-  'closed.yaml': ['--duration', '8s'],
+  'closed.yaml': ['--duration', '4s'],
   'flow.ts': ['--duration', '4s'],
   'hello.yaml': ['--duration', '3s'],
   'ramp.yaml': [],
-  'storefront.yaml': ['--duration', '5s'],
+  'storefront.yaml': ['--duration', '4s'],
 };
 
 /** What `muster plan --json` prints, as far as it is looked at here. */

@@ -46,7 +46,9 @@ describe('a target', () => {
     expect(summary.series.filter(({ metric }) => metric === 'http_reqs')).toMatchObject([
       { count: 40, tags: { error: 'connect-refused' } },
     ]);
-    expect(summary.validity).toMatchObject({ grade: 'invalid', reasons: [{ code: 'target-unreachable' }] });
+    expect(summary.validity.grade).toBe('invalid');
+    // A busy machine may add a reason of its own; invalid ones come first.
+    expect(summary.validity.reasons[0]).toMatchObject({ code: 'target-unreachable', grade: 'invalid' });
     expect(ended.stderr).toContain('target-unreachable (40 requests were sent and none was answered)');
   });
 
@@ -256,7 +258,7 @@ describe('in the middle of a run', () => {
   test('NATS dies for good: the run ends by itself, what is missing is counted, 111', async () => {
     const nats = await NatsServer.start();
     const file = await shell.file({ ...SCENARIO, scenarios: { load: { ...SCENARIO.scenarios.load, duration: '6s' } } });
-    const run = shell.start('run', file, '--agents', '2', '--nats', nats.url, '--json');
+    const run = shell.start('run', file, '--agents', '2', '--nats', nats.url, '--json', '--drain-timeout', '3s');
     // Something was merged before it died, so that what is missing is not everything.
     await run.untilSaid(/p50\/95\/99 \d/);
     await nats.kill9();
