@@ -189,7 +189,6 @@ export class ResultsPlane {
     return bytes;
   }
 
-
   async close(): Promise<void> {
     if (!this.connection.isClosed()) await this.connection.close();
   }

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { freePort } from '../support/free-port.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { cpuUsOf, keptWaitingUsOf, LOAD_CORE, peakRssBytes } from './machine.ts';
+import { cpuUsOf, keptWaitingUsOf, LOAD_CORE, median, peakRssBytes } from './machine.ts';
 
 /** What one real run measured, and what it cost the agent. */
 export interface MeasuredRun {
@@ -17,6 +17,8 @@ export interface MeasuredRun {
   readonly grade: string;
   /** Milliseconds. */
   readonly lag: { readonly p50: number; readonly p99: number; readonly max: number };
+  /** p99 of the pacer's lateness in the median second, the first two left out, milliseconds: how it is once the code is warm. */
+  readonly warmLagP99: number;
   /** Of the agent's process with all its threads, from joined and idle until everything is delivered. */
   readonly cpuUs: number;
   /** What the agent itself says it used under load, in cores: the mean over its whole intervals after the first. */
@@ -91,8 +93,7 @@ export class BenchCluster {
       const keptWaitingUs = keptWaitingUsOf(pid) - waitedBeforeUs;
       const rssBytes = peakRssBytes(pid);
       if (!stdout.startsWith('{')) throw new Error(`the run failed: ${stderr}`);
-      const coresByHealth = await readHealth(join(out, 'intervals.ndjson'));
-      return { ...readSummary(stdout), cpuUs, coresByHealth, keptWaitingUs, rssBytes };
+      return { ...readSummary(stdout), ...(await readHealth(join(out, 'intervals.ndjson'))), cpuUs, keptWaitingUs, rssBytes };
     } finally {
       if (agent.connected) agent.disconnect();
       if (agent.exitCode === null) await once(agent, 'exit');
@@ -139,10 +140,18 @@ function readSummary(json: string): Pick<MeasuredRun, 'requests' | 'failed' | 'g
   };
 }
 
+interface IntervalRead {
+  readonly health: { readonly cpu: number; readonly pacerLagP99Us: number };
+  readonly intervalIndex: number;
+  readonly isFinal: boolean;
+}
+
 /** The first interval begins with the preparation, and the last one is cut short: neither is a measure of the load. */
-async function readHealth(file: string): Promise<number> {
+async function readHealth(file: string): Promise<Pick<MeasuredRun, 'coresByHealth' | 'warmLagP99'>> {
   const lines = (await readFile(file, 'utf8')).trim().split('\n');
-  const intervals = lines.map((line) => JSON.parse(line) as { health: { cpu: number }; intervalIndex: number; isFinal: boolean });
-  const whole = intervals.filter(({ intervalIndex, isFinal }) => intervalIndex > 0 && !isFinal);
-  return whole.reduce((sum, { health }) => sum + health.cpu, 0) / whole.length;
+  const whole = lines.map((line) => JSON.parse(line) as IntervalRead).filter(({ intervalIndex, isFinal }) => intervalIndex > 0 && !isFinal);
+  return {
+    coresByHealth: whole.reduce((sum, { health }) => sum + health.cpu, 0) / whole.length,
+    warmLagP99: median(whole.filter(({ intervalIndex }) => intervalIndex > 1).map(({ health }) => health.pacerLagP99Us / 1000)),
+  };
 }

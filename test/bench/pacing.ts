@@ -36,6 +36,7 @@ type Lateness = MeasuredRun['lag'];
 
 interface Sample {
   readonly lag: Lateness;
+  readonly warmLagP99: number;
   readonly cores: number;
   /** Per second of the run. */
   readonly keptWaitingMs: number;
@@ -79,6 +80,7 @@ async function bench(runs: number, seconds: number, rates: readonly number[], bu
   for (const [name, each] of samples) {
     line(`median ${name}`, {
       lag: medianOf(each.map(({ lag }) => lag)),
+      warmLagP99: median(each.map(({ warmLagP99 }) => warmLagP99)),
       cores: median(each.map(({ cores }) => cores)),
       keptWaitingMs: median(each.map(({ keptWaitingMs }) => keptWaitingMs)),
       noise: medianOf(each.map(({ noise }) => noise)),
@@ -90,19 +92,21 @@ async function bench(runs: number, seconds: number, rates: readonly number[], bu
 async function measure(cluster: BenchCluster, url: string, rate: number, seconds: number): Promise<Sample> {
   const { stdout } = await promisify(execFile)('nice', ['-n', values.nice, 'taskset', '-c', LOAD_CORE, process.execPath, '-e', NOISE]);
   const arrivals = { executor: 'constant-arrival-rate', rate, duration: `${seconds}s`, maxVUs: VUS, flow: [{ get: '/' }] };
-  const { lag, coresByHealth, keptWaitingUs, requests, failed } = await cluster.run({
+  const { lag, warmLagP99, coresByHealth, keptWaitingUs, requests, failed } = await cluster.run({
     name: 'pacing',
     target: url,
     scenarios: { arrivals },
   });
   if (requests !== rate * seconds || failed > 0) throw new Error(`${requests} requests of ${rate * seconds}, ${failed} failed`);
-  return { lag, cores: coresByHealth, keptWaitingMs: keptWaitingUs / 1000 / seconds, noise: JSON.parse(stdout) as Lateness };
+  return { lag, warmLagP99, cores: coresByHealth, keptWaitingMs: keptWaitingUs / 1000 / seconds, noise: JSON.parse(stdout) as Lateness };
 }
 
-function line(name: string, { lag, cores, keptWaitingMs, noise }: Sample): void {
+function line(name: string, { lag, warmLagP99, cores, keptWaitingMs, noise }: Sample): void {
   const late = ({ p50, p99, max }: Lateness): string => [p50, p99, max].map((ms) => ms.toFixed(2)).join(' / ');
   const agent = `agent ${cores.toFixed(2)} cores, kept waiting ${keptWaitingMs.toFixed(0)} ms/s`;
-  process.stdout.write(`${name.padEnd(14)} schedule_lag ${late(lag).padEnd(20)} ${agent}; bare timer ${late(noise)}\n`);
+  process.stdout.write(
+    `${name.padEnd(14)} schedule_lag ${late(lag).padEnd(20)} (warm p99 ${warmLagP99.toFixed(2)}) ${agent}; bare timer ${late(noise)}\n`,
+  );
 }
 
 function medianOf(each: readonly Lateness[]): Lateness {
