@@ -1,4 +1,14 @@
-import { createSchedule, Stripe, type Epoch, type Plan, type PlannedScenario, type Schedule } from '../shared/plan/index.ts';
+import {
+  createSchedule,
+  isOpen,
+  ownedIterations,
+  plannedIterations,
+  Stripe,
+  type Epoch,
+  type Plan,
+  type PlannedScenario,
+  type Schedule,
+} from '../shared/plan/index.ts';
 import type { Ledger, SampleLedger, ScenarioLedger } from '../shared/stats/index.ts';
 
 /** What is known of one agent's part when a run is settled. */
@@ -28,8 +38,12 @@ export function settle(
 ): Ledger {
   const sum = { planned: 0, started: 0, dropped: 0, undelivered: 0, unknown: 0, completed: 0, interrupted: 0 };
   for (const scenario of plan.scenarios) {
-    const schedule = scenario.load.kind === 'constant-vus' ? undefined : createSchedule(scenario, plan.seed);
+    const { load } = scenario;
+    const schedule = isOpen(load) ? createSchedule(scenario, plan.seed) : undefined;
+    // What a cut kept a closed load from beginning was no longer planned.
+    const counted = isOpen(load) || cutUs !== Infinity ? undefined : plannedIterations(load);
     if (schedule !== undefined) sum.planned += plannedBefore(schedule, cutUs);
+    else if (counted !== undefined) sum.planned += counted;
     for (const account of accounts) {
       const said = account.ledgers.find((one) => one.scenario === scenario.name)?.ledger;
       const { started, dropped, completed, interrupted } = said ?? NOTHING;
@@ -37,8 +51,10 @@ export function settle(
       sum.dropped += dropped;
       sum.completed += completed;
       sum.interrupted += account.isFinal ? interrupted : started - completed;
-      if (schedule === undefined) sum.planned += started + dropped;
-      else if (!account.isFinal) {
+      if (schedule === undefined) {
+        if (counted === undefined) sum.planned += started + dropped;
+        else if (!account.isFinal) sum.unknown += ownedBy(account.agent, scenario, epochs) - started - dropped;
+      } else if (!account.isFinal) {
         const own = shareOf(scenario, schedule, epochs, account, cutUs);
         const accounted = started + dropped;
         const seen = Math.max(own.untilLastSeen, accounted);
@@ -59,6 +75,12 @@ const NOTHING = { started: 0, dropped: 0, completed: 0, interrupted: 0 };
 /** Arrivals of the whole plan with instants before `cutUs`. */
 export function plannedBefore(schedule: Schedule, cutUs: number): number {
   return cutUs === Infinity ? schedule.count : schedule.countBefore(cutUs);
+}
+
+/** VUs take counted iterations when they are free, so of a lost agent's rest nobody can say when it would have been begun. */
+function ownedBy(agent: string, { load }: PlannedScenario, epochs: readonly Epoch[]): number {
+  const [epoch] = epochs;
+  return epoch === undefined || isOpen(load) ? 0 : (ownedIterations(epoch, load, agent) ?? 0);
 }
 
 function shareOf(

@@ -1,4 +1,4 @@
-import { createSchedule, endUs, type Plan } from '../shared/plan/index.ts';
+import { createSchedule, endUs, isOpen, type Plan } from '../shared/plan/index.ts';
 import type { Snapshot } from '../shared/report/index.ts';
 import { countRequests } from '../shared/sla/index.ts';
 import { selectValue } from '../shared/stats/index.ts';
@@ -21,9 +21,7 @@ export class Live {
   constructor(runId: string, plan: Plan) {
     this.runId = runId;
     this.plan = plan;
-    this.schedules = plan.scenarios.flatMap((scenario) =>
-      scenario.load.kind === 'constant-vus' ? [] : [createSchedule(scenario, plan.seed)],
-    );
+    this.schedules = plan.scenarios.flatMap((scenario) => (isOpen(scenario.load) ? [createSchedule(scenario, plan.seed)] : []));
     this.hasPlannedRate = this.schedules.length > 0;
     this.durationUs = Math.max(...plan.scenarios.map(endUs));
   }

@@ -3,9 +3,14 @@ import { AppError, EXIT_CODES, formatDurationUs } from '../../shared/base/index.
 import {
   createSchedule,
   loadDurationUs,
+  isOpen,
+  maxVusOf,
+  ownedIterations,
   ownedVus,
+  plannedIterations,
   spreadOwners,
   Stripe,
+  type ClosedLoad,
   type Epoch,
   type Plan,
   type PlannedScenario,
@@ -26,10 +31,13 @@ interface Share {
   readonly first: readonly { readonly index: number; readonly atMs: number }[];
 }
 
-interface ScenarioPlan {
+interface PlanHead {
   readonly scenario: string;
   readonly executor: string;
   readonly durationMs: number;
+}
+
+interface ScenarioPlan extends PlanHead {
   /** `null` for a closed model, which plans VUs. */
   readonly iterations: number | null;
   readonly shares: readonly Share[];
@@ -63,17 +71,7 @@ export function planCommand(exit: Exit): Command {
 function planScenario(plan: Plan, scenario: PlannedScenario, agents: readonly string[], epoch: Epoch): ScenarioPlan {
   const { name, load } = scenario;
   const base = { scenario: name, executor: load.kind, durationMs: loadDurationUs(load) / 1000 };
-  if (load.kind === 'constant-vus') {
-    const shares = agents.map((agent) => ({ agent, iterations: 0, vus: ownedVus(epoch, load, agent).length, first: [] }));
-    const sum = shares.reduce((total, { vus }) => total + vus, 0);
-    return {
-      ...base,
-      iterations: null,
-      shares,
-      isExact: sum === load.vus,
-      proof: `${shares.map(({ vus }) => vus).join(' + ')} = ${sum} of ${load.vus} VUs`,
-    };
-  }
+  if (!isOpen(load)) return planClosed(base, load, agents, epoch);
   const schedule = createSchedule(scenario, plan.seed);
   if (schedule.count > Number.MAX_SAFE_INTEGER)
     throw new AppError('SCENARIO_INVALID', `scenario ${name}: too many iterations to index exactly`);
@@ -100,6 +98,27 @@ function planScenario(plan: Plan, scenario: PlannedScenario, agents: readonly st
     shares,
     isExact: sum === schedule.count && isOnce,
     proof: `${terms}${sum} of ${schedule.count} iterations${walked}`,
+  };
+}
+
+/** A closed model plans VUs, and some of its executors iterations too. */
+function planClosed(base: PlanHead, load: ClosedLoad, agents: readonly string[], epoch: Epoch): ScenarioPlan {
+  const iterations = plannedIterations(load) ?? null;
+  const shares = agents.map((agent) => ({
+    agent,
+    iterations: ownedIterations(epoch, load, agent) ?? 0,
+    vus: ownedVus(epoch, load, agent).length,
+    first: [],
+  }));
+  const vus = shares.reduce((total, share) => total + share.vus, 0);
+  const quota = shares.reduce((total, share) => total + share.iterations, 0);
+  const counted = iterations === null ? '' : `, ${quota} of ${iterations} iterations`;
+  return {
+    ...base,
+    iterations,
+    shares,
+    isExact: vus === maxVusOf(load) && quota === (iterations ?? 0),
+    proof: `${shares.length <= 12 ? `${shares.map((share) => share.vus).join(' + ')} = ` : ''}${vus} of ${maxVusOf(load)} VUs${counted}`,
   };
 }
 

@@ -1,4 +1,4 @@
-import { maxVusOf, type Load } from './plan.ts';
+import { maxVusOf, type ClosedLoad, type Load } from './plan.ts';
 
 /** A span of run time with one fixed ownership. It ends where the next epoch begins. */
 export interface Epoch {
@@ -40,4 +40,22 @@ export function ownedVus(epoch: Epoch, load: Load, agent: string): number[] {
   const owned: number[] = [];
   for (let vu = 0; vu < maxVusOf(load); vu++) if (owners[vu % owners.length] === agent) owned.push(vu);
   return owned;
+}
+
+/** How many of a closed load's planned iterations `agent` owns; `undefined` where iterations are not planned. Shared iteration n belongs
+ *  to `owners[n mod length]` like an arrival, so over all agents the quotas add up to the whole. */
+export function ownedIterations(epoch: Epoch, load: ClosedLoad, agent: string): number | undefined {
+  switch (load.kind) {
+    case 'constant-vus':
+    case 'ramping-vus':
+      return undefined;
+    case 'per-vu-iterations':
+      return ownedVus(epoch, load, agent).length * load.iterations;
+    case 'shared-iterations': {
+      const owners = scenarioOwners(epoch, load);
+      const rounds = Math.floor(load.iterations / owners.length);
+      const rest = load.iterations - rounds * owners.length;
+      return owners.reduce((sum, owner, position) => sum + (owner === agent ? rounds + (position < rest ? 1 : 0) : 0), 0);
+    }
+  }
 }

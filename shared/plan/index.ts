@@ -5,3 +5,4 @@ export * from './plan.ts';
 export * from './random.ts';
 export * from './schedule.ts';
 export * from './stripe.ts';
+export * from './vu-ramp.ts';

@@ -32,11 +32,43 @@ export interface OpenLoad {
   readonly maxVus: number;
 }
 
-export interface ClosedLoad {
+/** VUs are those of the whole cluster, not of each agent. */
+export type ClosedLoad = ConstantVusLoad | RampingVusLoad | PerVuIterationsLoad | SharedIterationsLoad;
+
+export interface ConstantVusLoad {
   readonly kind: 'constant-vus';
-  /** VUs of the whole cluster, not of each agent. */
   readonly vus: number;
   readonly durationUs: number;
+}
+
+export interface RampingVusLoad {
+  readonly kind: 'ramping-vus';
+  readonly startVus: number;
+  /** Joined end to end; within one, the number of VUs follows a straight line, rounded to whole VUs. */
+  readonly stages: readonly VuStage[];
+  /** How long an iteration may go on after its VU was ramped down. */
+  readonly gracefulRampDownUs: number;
+}
+
+export interface VuStage {
+  readonly durationUs: number;
+  readonly targetVus: number;
+}
+
+/** Every VU runs `iterations` iterations; what is not begun after `maxDurationUs` is dropped. */
+export interface PerVuIterationsLoad {
+  readonly kind: 'per-vu-iterations';
+  readonly vus: number;
+  readonly iterations: number;
+  readonly maxDurationUs: number;
+}
+
+/** The VUs share `iterations` iterations; what is not begun after `maxDurationUs` is dropped. */
+export interface SharedIterationsLoad {
+  readonly kind: 'shared-iterations';
+  readonly vus: number;
+  readonly iterations: number;
+  readonly maxDurationUs: number;
 }
 
 /** A straight line of the arrival rate, in arrivals per `timeUnitUs`. A step is a segment of no duration and needs none: rates may jump between segments. */
@@ -55,6 +87,11 @@ export function loadDurationUs(load: Load): number {
   switch (load.kind) {
     case 'constant-vus':
       return load.durationUs;
+    case 'ramping-vus':
+      return load.stages.reduce((sum, stage) => sum + stage.durationUs, 0);
+    case 'per-vu-iterations':
+    case 'shared-iterations':
+      return load.maxDurationUs;
     case 'constant-arrival-rate':
     case 'ramping-arrival-rate':
       return load.segments.reduce((sum, segment) => sum + segment.durationUs, 0);
@@ -63,7 +100,34 @@ export function loadDurationUs(load: Load): number {
 
 /** VUs that the scenario may use at once over the whole cluster. */
 export function maxVusOf(load: Load): number {
-  return load.kind === 'constant-vus' ? load.vus : load.maxVus;
+  switch (load.kind) {
+    case 'constant-vus':
+    case 'per-vu-iterations':
+    case 'shared-iterations':
+      return load.vus;
+    case 'ramping-vus':
+      return load.stages.reduce((most, stage) => Math.max(most, stage.targetVus), load.startVus);
+    case 'constant-arrival-rate':
+    case 'ramping-arrival-rate':
+      return load.maxVus;
+  }
+}
+
+export function isOpen(load: Load): load is OpenLoad {
+  return load.kind === 'constant-arrival-rate' || load.kind === 'ramping-arrival-rate';
+}
+
+/** Iterations that a closed load plans; `undefined` where it plans VUs and time, and every iteration begun was planned. */
+export function plannedIterations(load: ClosedLoad): number | undefined {
+  switch (load.kind) {
+    case 'per-vu-iterations':
+      return load.vus * load.iterations;
+    case 'shared-iterations':
+      return load.iterations;
+    case 'constant-vus':
+    case 'ramping-vus':
+      return undefined;
+  }
 }
 
 /** Run-relative instant by which every scenario has ended, graceful stops included, microseconds. */

@@ -1,5 +1,5 @@
 import { assert } from '../base/index.ts';
-import type { OpenLoad, PlannedScenario } from './plan.ts';
+import { isOpen, type OpenLoad, type PlannedScenario } from './plan.ts';
 import { seedFor, uniform } from './random.ts';
 
 /** A pure function from iteration index to instant. Indices are 0 .. count-1; instants never decrease. */
@@ -15,7 +15,7 @@ export interface Schedule {
 /** The arrivals of an open scenario. Equal arguments give equal schedules on every machine. */
 export function createSchedule(scenario: PlannedScenario, seed: number): Schedule {
   const { load, startUs } = scenario;
-  assert(load.kind !== 'constant-vus', 'a closed load has no schedule');
+  assert(isOpen(load), 'a closed load has no schedule');
   const curve = new RateCurve(load);
   return load.arrivals === 'uniform'
     ? new UniformSchedule(curve, startUs)

@@ -1,5 +1,5 @@
 import { ITERATIONS_MAX, parseDurationUs, parseRate, VUS_MAX } from '../base/index.ts';
-import type { Load, OpenLoad, PlannedScenario, Segment } from '../plan/index.ts';
+import { loadDurationUs, maxVusOf, type Load, type OpenLoad, type PlannedScenario, type Segment } from '../plan/index.ts';
 import { describe } from './describe.ts';
 import type { Path, Report } from './problems.ts';
 import type { ScenarioDefinition } from './schema.ts';
@@ -13,7 +13,7 @@ export function compileScenario(
   report: Report,
 ): PlannedScenario | undefined {
   const path: Path = ['scenarios', name];
-  const load = definition.executor === 'constant-vus' ? closedLoad(definition) : openLoad(definition, iterationUs, path, report);
+  const load = isOpenDefinition(definition) ? openLoad(definition, iterationUs, path, report) : closedLoad(definition, path, report);
   if (load === undefined) return undefined;
   return {
     name,
@@ -23,8 +23,12 @@ export function compileScenario(
   };
 }
 
-type Closed = Extract<ScenarioDefinition, { executor: 'constant-vus' }>;
-type Open = Exclude<ScenarioDefinition, Closed>;
+type Open = Extract<ScenarioDefinition, { executor: 'constant-arrival-rate' | 'ramping-arrival-rate' }>;
+type Closed = Exclude<ScenarioDefinition, Open>;
+
+function isOpenDefinition(definition: ScenarioDefinition): definition is Open {
+  return definition.executor === 'constant-arrival-rate' || definition.executor === 'ramping-arrival-rate';
+}
 
 /** As in k6. */
 const GRACEFUL_STOP_US_DEFAULT = 30_000_000;
@@ -34,8 +38,48 @@ const POISSON_ITERATIONS_MAX = 1e9;
 /** Nobody means this many VUs without saying so. */
 const DEFAULT_VUS_MAX = 10_000;
 
-function closedLoad(definition: Closed): Load {
-  return { kind: 'constant-vus', vus: definition.vus, durationUs: durationUs(definition.duration, 0) };
+/** As in k6. */
+const GRACEFUL_RAMP_DOWN_US_DEFAULT = 30_000_000;
+const MAX_DURATION_US_DEFAULT = 600_000_000;
+
+function closedLoad(definition: Closed, path: Path, report: Report): Load | undefined {
+  switch (definition.executor) {
+    case 'constant-vus':
+      return { kind: definition.executor, vus: definition.vus, durationUs: durationUs(definition.duration, 0) };
+    case 'ramping-vus': {
+      const stages = definition.stages.map(({ duration, target }) => ({ durationUs: durationUs(duration, 0), targetVus: target }));
+      // k6 starts with one VU where nothing is said.
+      const load: Load = {
+        kind: definition.executor,
+        startVus: definition.startVUs ?? 1,
+        stages,
+        gracefulRampDownUs: durationUs(definition.gracefulRampDown, GRACEFUL_RAMP_DOWN_US_DEFAULT),
+      };
+      if (loadDurationUs(load) > 0 && maxVusOf(load) > 0) return load;
+      report([...path, 'stages'], 'expected at least one stage with a duration and a target above zero');
+      return undefined;
+    }
+    case 'per-vu-iterations':
+    case 'shared-iterations': {
+      const vus = definition.vus ?? 1;
+      const iterations = definition.iterations ?? 1;
+      const load: Load = {
+        kind: definition.executor,
+        vus,
+        iterations,
+        maxDurationUs: durationUs(definition.maxDuration, MAX_DURATION_US_DEFAULT),
+      };
+      if (load.kind === 'shared-iterations' && iterations < vus) {
+        report([...path, 'iterations'], `expected at least as many iterations as VUs (${String(vus)}), got ${String(iterations)}`);
+        return undefined;
+      }
+      if (vus * iterations > ITERATIONS_MAX) {
+        report([...path, 'iterations'], `this plans ${String(vus * iterations)} iterations; at most ${String(ITERATIONS_MAX)} are planned`);
+        return undefined;
+      }
+      return load;
+    }
+  }
 }
 
 function openLoad(definition: Open, iterationUs: number, path: Path, report: Report): Load | undefined {

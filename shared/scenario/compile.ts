@@ -11,6 +11,7 @@ import type { ProblemList } from './problems.ts';
 import type { RequestDefaults } from './request.ts';
 import { isSeed, reportShape, scenarioSchema } from './schema.ts';
 import type { Scope } from './scope.ts';
+import { placeAfter } from './start-after.ts';
 import { resolveVars } from './vars.ts';
 import { warningsOf } from './warnings.ts';
 
@@ -54,6 +55,7 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
 
   const flows: Record<string, Flow> = {};
   const planned: PlannedScenario[] = [];
+  const after = new Map<string, string>();
   for (const [name, raw] of Object.entries(scenarios)) {
     if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name)) {
       report(['scenarios', name], 'a scenario is named by at most 64 letters, digits, _, - or ., beginning with a letter or digit');
@@ -65,6 +67,7 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
       ? compileScenario(name, override(shape.data, overrides), iterationUsOf(flow, defaults), report)
       : undefined;
     if (scenario !== undefined) planned.push(scenario);
+    if (shape.success && shape.data.startAfter !== undefined) after.set(name, shape.data.startAfter);
   }
 
   const intervalUs = durationOr(document['interval'], INTERVAL_US_DEFAULT);
@@ -74,7 +77,7 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
     name: typeof document['name'] === 'string' ? document['name'] : source.fallbackName,
     seed: overrides.seed ?? (typeof seed === 'number' && isSeed(seed) ? seed : SEED_DEFAULT),
     intervalMs: intervalUs / 1_000,
-    scenarios: planned,
+    scenarios: placeAfter(planned, after, Object.keys(scenarios), report),
   };
   const hasFunctions = Object.values(flows).some((flow) => flow.kind === 'script');
   const workload: Workload = {

@@ -27,7 +27,12 @@ export function checkOverrides(overrides: ScenarioOverrides, executors: readonly
   return {
     ...rest,
     ...(rate !== undefined && isFit('--rate', rate, (parseRate(rate)?.events ?? 0) > 0, RATE, ['constant-arrival-rate']) ? { rate } : {}),
-    ...(vus !== undefined && isFit('--vus', vus, isVus(vus), `a whole number from 1 to ${String(VUS_MAX)}`, ['constant-vus'])
+    ...(vus !== undefined &&
+    isFit('--vus', vus, isVus(vus), `a whole number from 1 to ${String(VUS_MAX)}`, [
+      'constant-vus',
+      'per-vu-iterations',
+      'shared-iterations',
+    ])
       ? { vus }
       : {}),
     ...(duration !== undefined && isFit('--duration', duration, isDuration(duration), DURATION, ['constant-arrival-rate', 'constant-vus'])
@@ -42,7 +47,11 @@ export function override(definition: ScenarioDefinition, overrides: ScenarioOver
   const { rate, vus, duration } = overrides;
   switch (definition.executor) {
     case 'ramping-arrival-rate':
+    case 'ramping-vus':
       return definition;
+    case 'per-vu-iterations':
+    case 'shared-iterations':
+      return { ...definition, vus: vus ?? definition.vus };
     case 'constant-vus':
       return { ...definition, vus: vus ?? definition.vus, duration: duration ?? definition.duration };
     case 'constant-arrival-rate':

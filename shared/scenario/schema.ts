@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { didYouMean, parseDurationUs, parseRate, VUS_MAX } from '../base/index.ts';
+import { didYouMean, parseDurationUs, parseRate, ITERATIONS_MAX, VUS_MAX } from '../base/index.ts';
 import { expected, isMapping, listed } from './describe.ts';
 import { PROBLEMS_MAX, type Path, type Report } from './problems.ts';
 
@@ -29,6 +29,16 @@ const interval = leaf(z.union([z.string(), z.number()]), 'a duration from 100ms 
 });
 const rate = leaf(z.union([z.string(), z.number()]), RATE, (value) => parseRate(value) !== undefined);
 const vus = leaf(z.number(), VUS, (value) => Number.isInteger(value) && value >= 1 && value <= VUS_MAX);
+const vusOrNone = leaf(
+  z.number(),
+  `a whole number of VUs from 0 to ${String(VUS_MAX)}`,
+  (value) => Number.isInteger(value) && value >= 0 && value <= VUS_MAX,
+);
+const iterations = leaf(
+  z.number(),
+  `a whole number of iterations from 1 to ${String(ITERATIONS_MAX)}`,
+  (value) => Number.isInteger(value) && value >= 1 && value <= ITERATIONS_MAX,
+);
 const text = leaf(z.string(), 'text', () => true);
 const name = leaf(z.string(), 'a name of 1 to 200 characters on one line', (value) => /^[^\p{Cc}]{1,200}$/u.test(value));
 const flag = leaf(z.boolean(), 'true or false', () => true);
@@ -72,13 +82,19 @@ const thresholdOptionsSchema = strict('a threshold: text such as "p(99)<250", or
 });
 export type ThresholdDefinition = string | z.infer<typeof thresholdOptionsSchema>;
 
-const placed = { startTime: duration.optional(), gracefulStop: duration.optional() };
+const placed = {
+  startTime: duration.optional(),
+  startAfter: text.optional(),
+  gracefulStop: duration.optional(),
+};
 const open = {
   timeUnit: positiveDuration.optional(),
   preAllocatedVUs: vus.optional(),
   maxVUs: vus.optional(),
   arrivals: arrivals.optional(),
 };
+const vuStage = strict('a stage such as { duration: 30s, target: 20 }', { duration, target: vusOrNone });
+const counted = { vus: vus.optional(), iterations: iterations.optional(), maxDuration: positiveDuration.optional() };
 const stage = strict('a stage such as { duration: 30s, target: 200 }', { duration, target: rate });
 
 function executors<F extends z.ZodType>(flow: F) {
@@ -93,12 +109,29 @@ function executors<F extends z.ZodType>(flow: F) {
       flow,
     }),
     strict('a scenario', { executor: z.literal('constant-vus'), vus, duration: positiveDuration, ...placed, flow }),
+    strict('a scenario', {
+      executor: z.literal('ramping-vus'),
+      startVUs: vusOrNone.optional(),
+      stages: z.array(vuStage, says('a list of stages such as { duration: 30s, target: 20 }')).min(1, says('at least one stage')),
+      gracefulRampDown: duration.optional(),
+      ...placed,
+      flow,
+    }),
+    strict('a scenario', { executor: z.literal('per-vu-iterations'), ...counted, ...placed, flow }),
+    strict('a scenario', { executor: z.literal('shared-iterations'), ...counted, ...placed, flow }),
   ] as const;
 }
 
-export const EXECUTORS = ['constant-arrival-rate', 'ramping-arrival-rate', 'constant-vus'] as const;
+export const EXECUTORS = [
+  'constant-arrival-rate',
+  'ramping-arrival-rate',
+  'constant-vus',
+  'ramping-vus',
+  'per-vu-iterations',
+  'shared-iterations',
+] as const;
 /** Known from k6, so that the message can say more than that the word is unknown. */
-const K6_EXECUTORS_MISSING: readonly string[] = ['ramping-vus', 'per-vu-iterations', 'shared-iterations', 'externally-controlled'];
+const K6_EXECUTORS_MISSING: readonly string[] = ['externally-controlled'];
 
 function scenario<F extends z.ZodType>(flow: F) {
   return z.discriminatedUnion('executor', executors(flow), {

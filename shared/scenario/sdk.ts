@@ -30,10 +30,12 @@ export interface DataSet {
   readonly order?: 'unique' | 'sequential' | 'random';
 }
 
-export type Scenario = ConstantArrivalRate | RampingArrivalRate | ConstantVus;
+export type Scenario = ConstantArrivalRate | RampingArrivalRate | ConstantVus | RampingVus | PerVuIterations | SharedIterations;
 
 interface AnyScenario {
   readonly startTime?: Duration;
+  /** Starts when the load of that scenario ends; `startTime` counts from there. */
+  readonly startAfter?: string;
   readonly gracefulStop?: Duration;
   readonly flow: readonly StepDefinition[] | FlowFunction;
 }
@@ -62,6 +64,29 @@ export interface ConstantVus extends AnyScenario {
   readonly executor: 'constant-vus';
   readonly vus: number;
   readonly duration: Duration;
+}
+
+export interface RampingVus extends AnyScenario {
+  readonly executor: 'ramping-vus';
+  readonly startVUs?: number;
+  readonly stages: readonly { readonly duration: Duration; readonly target: number }[];
+  readonly gracefulRampDown?: Duration;
+}
+
+interface CountedIterations extends AnyScenario {
+  readonly vus?: number;
+  readonly iterations?: number;
+  readonly maxDuration?: Duration;
+}
+
+/** Every VU runs `iterations` iterations. */
+export interface PerVuIterations extends CountedIterations {
+  readonly executor: 'per-vu-iterations';
+}
+
+/** The VUs share `iterations` iterations. */
+export interface SharedIterations extends CountedIterations {
+  readonly executor: 'shared-iterations';
 }
 
 /** One iteration. It runs in the agents; what it throws counts as a failure of the scenario's code. */

@@ -1,4 +1,4 @@
-import { createSchedule, type Plan, type Workload } from '../plan/index.ts';
+import { createSchedule, isOpen, plannedIterations, type Plan, type Workload } from '../plan/index.ts';
 import type { Threshold } from '../sla/index.ts';
 
 /** What is legal, but probably not what was meant. */
@@ -29,8 +29,10 @@ function unmatchedNames(workload: Workload, thresholds: readonly Threshold[]): s
 /** Rows are handed out by iteration index; more iterations than rows means that rows come round again. */
 function repeatedRows(plan: Plan, workload: Workload): string[] {
   return plan.scenarios.flatMap((scenario) => {
-    if (scenario.load.kind === 'constant-vus' || scenario.load.arrivals === 'poisson') return [];
-    const { count } = createSchedule(scenario, plan.seed);
+    const { load } = scenario;
+    if (isOpen(load) && load.arrivals === 'poisson') return [];
+    const count = isOpen(load) ? createSchedule(scenario, plan.seed).count : plannedIterations(load);
+    if (count === undefined) return [];
     return [...usedRows(workload, [scenario.name])].flatMap((name) => {
       const rows = workload.rows[name];
       if (rows?.order !== 'unique' || rows.rows.length >= count) return [];

@@ -1,5 +1,5 @@
 import { AppError } from '../base/index.ts';
-import type { Epoch, Load, Plan, PlannedScenario } from '../plan/index.ts';
+import { isOpen, type ClosedLoad, type Epoch, type Load, type Plan, type PlannedScenario } from '../plan/index.ts';
 import type * as proto from '../../proto/gen/muster/v1/plan.ts';
 
 export function planToWire(plan: Plan): proto.Plan {
@@ -20,46 +20,87 @@ export function epochFromWire(epoch: proto.Epoch): Epoch {
 }
 
 function scenarioToWire(scenario: PlannedScenario): proto.Scenario {
-  return { name: scenario.name, startUs: scenario.startUs, gracefulStopUs: scenario.gracefulStopUs, load: loadToWire(scenario.load) };
+  return { ...scenario, load: loadToWire(scenario.load) };
 }
 
 function scenarioFromWire(scenario: proto.Scenario): PlannedScenario {
-  return { name: scenario.name, startUs: scenario.startUs, gracefulStopUs: scenario.gracefulStopUs, load: loadFromWire(scenario) };
+  return { ...scenario, load: loadFromWire(scenario) };
 }
 
 function loadToWire(load: Load): NonNullable<proto.Scenario['load']> {
+  if (isOpen(load)) {
+    return {
+      $case: 'open',
+      value: {
+        executor: load.kind,
+        arrivals: load.arrivals,
+        timeUnitUs: load.timeUnitUs,
+        segments: load.segments.map((segment) => ({ ...segment })),
+        preAllocatedVus: load.preAllocatedVus,
+        maxVus: load.maxVus,
+      },
+    };
+  }
+  return { $case: 'closed', value: { ...EMPTY_CLOSED, ...closedToWire(load) } };
+}
+
+const EMPTY_CLOSED: proto.ClosedLoad = {
+  executor: '',
+  vus: 0,
+  durationUs: 0,
+  iterations: 0,
+  startVus: 0,
+  stages: [],
+  gracefulRampDownUs: 0,
+};
+
+function closedToWire(load: ClosedLoad): Partial<proto.ClosedLoad> {
   switch (load.kind) {
     case 'constant-vus':
-      return { $case: 'closed', value: { executor: load.kind, vus: load.vus, durationUs: load.durationUs } };
-    case 'constant-arrival-rate':
-    case 'ramping-arrival-rate':
+      return { executor: load.kind, vus: load.vus, durationUs: load.durationUs };
+    case 'ramping-vus':
       return {
-        $case: 'open',
-        value: {
-          executor: load.kind,
-          arrivals: load.arrivals,
-          timeUnitUs: load.timeUnitUs,
-          segments: load.segments.map((segment) => ({ ...segment })),
-          preAllocatedVus: load.preAllocatedVus,
-          maxVus: load.maxVus,
-        },
+        executor: load.kind,
+        startVus: load.startVus,
+        stages: load.stages.map((stage) => ({ ...stage })),
+        gracefulRampDownUs: load.gracefulRampDownUs,
       };
+    case 'per-vu-iterations':
+    case 'shared-iterations':
+      return { executor: load.kind, vus: load.vus, iterations: load.iterations, durationUs: load.maxDurationUs };
   }
 }
 
 function loadFromWire(scenario: proto.Scenario): Load {
   const { load } = scenario;
-  if (load?.$case === 'closed' && load.value.executor === 'constant-vus') {
-    return { kind: 'constant-vus', vus: load.value.vus, durationUs: load.value.durationUs };
+  const read = load?.$case === 'closed' ? closedFromWire(load.value) : load?.$case === 'open' ? openFromWire(load.value) : undefined;
+  if (read === undefined) throw new AppError('SCENARIO_INVALID', `scenario ${scenario.name}: a load model this version does not know`);
+  return read;
+}
+
+function closedFromWire({
+  executor,
+  vus,
+  durationUs,
+  iterations,
+  startVus,
+  stages,
+  gracefulRampDownUs,
+}: proto.ClosedLoad): Load | undefined {
+  switch (executor) {
+    case 'constant-vus':
+      return { kind: executor, vus, durationUs };
+    case 'ramping-vus':
+      return { kind: executor, startVus, stages, gracefulRampDownUs };
+    case 'per-vu-iterations':
+    case 'shared-iterations':
+      return { kind: executor, vus, iterations, maxDurationUs: durationUs };
+    default:
+      return undefined;
   }
-  if (load?.$case === 'open') {
-    const { executor, arrivals, timeUnitUs, segments, preAllocatedVus, maxVus } = load.value;
-    if (
-      (executor === 'constant-arrival-rate' || executor === 'ramping-arrival-rate') &&
-      (arrivals === 'uniform' || arrivals === 'poisson')
-    ) {
-      return { kind: executor, arrivals, timeUnitUs, segments, preAllocatedVus, maxVus };
-    }
-  }
-  throw new AppError('SCENARIO_INVALID', `scenario ${scenario.name}: a load model this version does not know`);
+}
+
+function openFromWire({ executor, arrivals, ...rest }: proto.OpenLoad): Load | undefined {
+  if (executor !== 'constant-arrival-rate' && executor !== 'ramping-arrival-rate') return undefined;
+  return arrivals === 'uniform' || arrivals === 'poisson' ? { kind: executor, arrivals, ...rest } : undefined;
 }

@@ -1,4 +1,4 @@
-import type { ClosedLoad, Epoch, OpenLoad, PlannedScenario } from '../../shared/plan/index.ts';
+import type { ConstantVusLoad, Epoch, OpenLoad, PlannedScenario } from '../../shared/plan/index.ts';
 
 const SECOND_US = 1_000_000;
 
@@ -25,9 +25,9 @@ export function openScenario(
 }
 
 export function closedScenario(
-  load: Partial<ClosedLoad> = {},
+  load: Partial<ConstantVusLoad> = {},
   parts: Partial<PlannedScenario> = {},
-): PlannedScenario & { readonly load: ClosedLoad } {
+): PlannedScenario & { readonly load: ConstantVusLoad } {
   return {
     name: 'loop',
     startUs: 0,

@@ -105,7 +105,7 @@ describe('what another build sends', () => {
     const [closed, open] = wire.scenarios;
     if (closed?.load?.$case !== 'closed' || open?.load?.$case !== 'open') throw new Error('one of each');
     const unknown = [
-      { ...closed, load: { $case: 'closed' as const, value: { ...closed.load.value, executor: 'ramping-vus' } } },
+      { ...closed, load: { $case: 'closed' as const, value: { ...closed.load.value, executor: 'chaotic-vus' } } },
       { ...open, load: { $case: 'open' as const, value: { ...open.load.value, executor: 'x' } } },
       { ...open, load: { $case: 'open' as const, value: { ...open.load.value, arrivals: 'bursty' } } },
       { ...open, load: undefined },
