@@ -39,7 +39,7 @@ const ORPHAN_KEEPS_MS = 60_000;
  *  A control stream that breaks does not stop a run under way: the plan is known to its end, results travel another way, and the
  *  agent dials in again when it is free. Throws `AppError` when it cannot join at all. */
 export async function runAgent(options: AgentOptions, clock: Clock, log: Log, signal: AbortSignal): Promise<void> {
-  const plane = await untilConnected(() => ResultsPlane.connect(options.natsUrl, options.agentId), options, clock, signal);
+  const plane = await untilConnected(() => ResultsPlane.connect(options.natsUrl, options.agentId), options, clock, log, signal);
   if (plane === undefined) return;
   const agent = new Agent(options, plane, clock, log);
   try {
@@ -48,7 +48,7 @@ export async function runAgent(options: AgentOptions, clock: Clock, log: Log, si
       // Once joined, an agent never gives up its coordinator; before, it must say that there is none.
       const timeoutMs = isFirst ? options.connectTimeoutMs : Infinity;
       const dial = (): Promise<ControlStream> => openControlStream(options.coordinator, (message) => void agent.receive(message));
-      const stream = await untilConnected(dial, { connectTimeoutMs: timeoutMs }, clock, signal);
+      const stream = await untilConnected(dial, { connectTimeoutMs: timeoutMs }, clock, log, signal);
       if (stream === undefined) break;
       isFirst = false;
       await agent.serve(stream, signal);
@@ -218,6 +218,7 @@ async function untilConnected<T>(
   connect: () => Promise<T>,
   { connectTimeoutMs }: { readonly connectTimeoutMs: number },
   clock: Clock,
+  log: Log,
   signal: AbortSignal,
 ): Promise<T | undefined> {
   const giveUpUs = clock.nowUs() + connectTimeoutMs * 1000;
@@ -227,6 +228,7 @@ async function untilConnected<T>(
     } catch (thrown) {
       // Only somebody who is not there yet may still come; anything else is told at once.
       if (!(thrown instanceof AppError) || clock.nowUs() + waitMs * 1000 > giveUpUs) throw thrown;
+      log.warn({ reason: thrown.message }, 'trying again');
       await clock.sleep(waitMs * (0.5 + Math.random() / 2), signal);
     }
   }

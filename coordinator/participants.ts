@@ -21,6 +21,8 @@ export interface Participant {
   /** Last sign of life on either plane, our clock. */
   lastSeenUs: number;
   isLost: boolean;
+  /** That its stream broke has been told. */
+  isToldSilent: boolean;
 }
 
 /** The agents of one run. It listens to the fleet and remembers; what to do about it is the run's business. */
@@ -72,6 +74,8 @@ export class Participants implements FleetListener {
     const participant = this.byId.get(agent.id);
     if (participant === undefined) return;
     participant.disconnected = reason;
+    // It was at work until its stream broke, whenever it last said something: until then it may have fired.
+    participant.lastSeenUs = this.clock.nowUs();
     this.onChange();
   }
 
@@ -139,5 +143,6 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
     disconnected: undefined,
     lastSeenUs: nowUs,
     isLost: false,
+    isToldSilent: false,
   };
 }

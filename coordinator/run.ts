@@ -237,6 +237,7 @@ export class Run {
 
   private findLost(participants: Participants, collector: Collector): void {
     const nowUs = this.context.clock.nowUs();
+    for (const part of participants.all) this.tellSilent(part, participants, collector);
     for (const part of participants.all) {
       // While its stream is up the fleet watches the heartbeat; without one, its batches are the sign of life.
       if (part.isLost || part.disconnected === undefined || nowUs - part.lastSeenUs < LOST_AFTER_US) continue;
@@ -245,9 +246,16 @@ export class Run {
       const reason = `agent ${part.agent.id} lost: ${part.disconnected}`;
       this.live.note(reason);
       void this.event('agent-lost', { agent: part.agent.id, reason: part.disconnected, lastSeenUs: part.lastSeenUs - this.zeroUs });
-      collector.expect(new Set(participants.all.filter(({ isLost }) => !isLost).map(({ agent }) => agent.id)));
       if (this.context.submission.onAgentLoss === 'fail') this.stop({ kind: 'agent-lost', reason });
     }
+  }
+
+  /** An agent whose stream broke is not waited for with every interval: it may deliver late, or never. */
+  private tellSilent(part: Participant, participants: Participants, collector: Collector): void {
+    if (part.isToldSilent || part.disconnected === undefined || part.finished !== undefined) return;
+    part.isToldSilent = true;
+    this.live.note(`agent ${part.agent.id}: ${part.disconnected}; waiting ${LOST_AFTER_US / 1_000_000} s for a sign of life`);
+    collector.expect(new Set(participants.all.filter(({ disconnected }) => disconnected === undefined).map(({ agent }) => agent.id)));
   }
 
   /** Adds everything up, writes the bundle and judges. */

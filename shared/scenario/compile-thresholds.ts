@@ -22,6 +22,9 @@ export function compileThresholds(definition: unknown, context: ThresholdContext
   });
 }
 
+/** What series can be told apart by. */
+const TAGS = ['scenario', 'name', 'method', 'status', 'error', 'check', 'expected_response'];
+
 function compileThreshold(
   metric: string,
   raw: unknown,
@@ -35,6 +38,9 @@ function compileThreshold(
   if ('problem' in threshold) {
     report(path, threshold.problem);
     return undefined;
+  }
+  for (const tag of Object.keys(threshold.tags)) {
+    if (!TAGS.includes(tag)) report(path, `there is no tag "${tag}"${didYouMean(tag, TAGS)}`);
   }
   const { scenario } = threshold.tags;
   // A threshold on nothing never gets data, and would fail every run.

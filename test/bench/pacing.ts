@@ -2,7 +2,7 @@
  *  agent's CPU was meanwhile. How noisy the machine was is told by the lateness of a bare timer on the same core just before, and by how
  *  long the scheduler kept the agent waiting for the core.
  *
- *    npm run bench:pacing -- [--runs 5] [--seconds 6] [--rate 1000] [--rate 5000] [--build dist] [--build other-dist] [--nice -15]
+ *    npm run bench:pacing -- [--runs 5] [--seconds 15] [--rate 1000] [--rate 5000] [--build dist] [--build other-dist] [--nice -15]
  *
  *  Several builds run in turn, for before and after. On a machine that others use, `--nice` below 0 (root only) puts the agent and the
  *  bare timer before their work, which comes near to having the machine alone. */
@@ -46,7 +46,7 @@ interface Sample {
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '6' },
+    seconds: { type: 'string', default: '15' },
     rate: { type: 'string', multiple: true, default: ['1000', '5000'] },
     nice: { type: 'string', default: '0' },
     build: { type: 'string', multiple: true, default: ['dist'] },
