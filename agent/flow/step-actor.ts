@@ -1,12 +1,10 @@
-import { uniform, type Flow } from '../../shared/plan/index.ts';
+import { uniform } from '../../shared/plan/index.ts';
 import type { RequestError } from '../../shared/stats/index.ts';
 import { newExchange, type Exchange, type HttpClient } from '../protocol/index.ts';
 import type { Actor, Surroundings } from './actor.ts';
 import { ResponseView } from './response.ts';
 import type { ReadyRequest, ReadyStep } from './steps.ts';
 import { MissingValue, type Values } from './template.ts';
-
-export type StepFlow = Extract<Flow, { kind: 'steps' }>;
 
 /** A VU that walks a list of steps. No promise and no closure is made per request: the exchange calls back into `onResponse`.
  *  An iteration goes on after a failed request; it ends early only where a step needs a value that was never captured. */

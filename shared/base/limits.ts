@@ -12,8 +12,6 @@ export const SCENARIO_BYTES_MAX = 4 * 1024 * 1024;
 export const WORKLOAD_BYTES_MAX = 64 * 1024 * 1024;
 /** One gRPC message: a submission with its workload is the largest. */
 export const GRPC_MESSAGE_BYTES_MAX = WORKLOAD_BYTES_MAX + 4 * 1024 * 1024;
-/** Agents of one run. */
-export const AGENTS_MAX = 10_000;
 /** VUs of one scenario. */
 export const VUS_MAX = 1_000_000;
 /** Iterations of one scenario's schedule. Beyond 2^53 an index would no longer be exact. */

@@ -80,7 +80,6 @@ const thresholdOptionsSchema = strict('a threshold: text such as "p(99)<250", or
   delayAbortEval: duration.optional(),
   window: positiveDuration.optional(),
 });
-export type ThresholdDefinition = string | z.infer<typeof thresholdOptionsSchema>;
 
 const placed = {
   startTime: duration.optional(),
@@ -191,7 +190,6 @@ function scenarioFile<S extends z.ZodType>(scenarioOfFile: S) {
 }
 
 const scenarioFileSchema = scenarioFile(scenarioSchema);
-export type FileDefinition = z.infer<typeof scenarioFileSchema>;
 
 export function isSeed(value: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;

@@ -1,3 +1,2 @@
-export { createHttpContext, type HttpContext, type HttpContextOptions } from './context.ts';
-export type { Target } from './origin.ts';
+export { createHttpContext, type HttpContext } from './context.ts';
 export { buildHead } from './request-head.ts';
