@@ -56,7 +56,14 @@ export class Engine {
   /** Loads the flows. Throws `AppError('SCRIPT_THREW')` when the scenario's own code throws while it is loaded. */
   static async prepare(options: EngineOptions): Promise<Engine> {
     const { clock, isAllowed, workload, plan } = options;
-    const http = createHttpContext({ clock, bodyBytesMax: BODY_BYTES_MAX, headBytesMax: HEAD_BYTES_MAX, isAllowed, tls: {} });
+    const http = createHttpContext({
+      clock,
+      bodyBytesMax: BODY_BYTES_MAX,
+      headBytesMax: HEAD_BYTES_MAX,
+      isAllowed,
+      tls: workload.http.tls,
+      http: workload.http,
+    });
     const recorder = new Recorder();
     return new Engine(options, http, recorder, await readyFlows(workload, plan, recorder, http));
   }

@@ -233,7 +233,11 @@ export class StepRecorder {
     const { endedUs } = exchange;
     outcome.responseTime.record(endedUs - intendedUs);
     outcome.duration.record(endedUs - sentUs);
-    outcome.waiting.record(exchange.firstByteUs === 0 ? 0 : exchange.firstByteUs - sentUs);
+    const { firstByteUs, sendingUs } = exchange;
+    outcome.sending.record(sendingUs);
+    // An answer may overtake a long body; nobody waited then.
+    outcome.waiting.record(firstByteUs === 0 ? 0 : Math.max(0, firstByteUs - sentUs - sendingUs));
+    outcome.receiving.record(firstByteUs === 0 ? 0 : endedUs - firstByteUs);
     outcome.blocked.record(sentUs - exchange.startedUs);
     outcome.connecting.record(exchange.connectingUs);
     outcome.tls.record(exchange.tlsUs);
@@ -260,7 +264,9 @@ export class StepRecorder {
       isOther,
       responseTime: recorder.trend('http_req_response_time', tags).histogram,
       duration: recorder.trend('http_req_duration', tags).histogram,
+      sending: recorder.trend('http_req_sending', tags).histogram,
       waiting: recorder.trend('http_req_waiting', tags).histogram,
+      receiving: recorder.trend('http_req_receiving', tags).histogram,
       blocked: recorder.trend('http_req_blocked', tags).histogram,
       connecting: recorder.trend('http_req_connecting', tags).histogram,
       tls: recorder.trend('http_req_tls_handshaking', tags).histogram,
@@ -272,7 +278,7 @@ export class StepRecorder {
   }
 }
 
-const TRENDS_PER_REQUEST = 6;
+const TRENDS_PER_REQUEST = 8;
 
 interface Outcome {
   readonly status: number;
@@ -280,7 +286,9 @@ interface Outcome {
   readonly isOther: boolean;
   readonly responseTime: Histogram;
   readonly duration: Histogram;
+  readonly sending: Histogram;
   readonly waiting: Histogram;
+  readonly receiving: Histogram;
   readonly blocked: Histogram;
   readonly connecting: Histogram;
   readonly tls: Histogram;

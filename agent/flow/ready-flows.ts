@@ -8,6 +8,7 @@ import { loadScript } from './script-module.ts';
 import { StepActor } from './step-actor.ts';
 import { readySteps } from './steps.ts';
 import { Slots } from './template.ts';
+import { WorkloadFiles } from './upload.ts';
 
 /** Every scenario's flow, ready to be run by any number of VUs. */
 export interface ReadyFlows {
@@ -21,13 +22,14 @@ type MakeActor = (vu: number, around: Surroundings) => Actor;
 export async function readyFlows(workload: Workload, plan: Plan, recorder: Recorder, http: HttpContext): Promise<ReadyFlows> {
   const scriptErrors = new ScriptErrors();
   const script = workload.script === undefined ? undefined : await loadScript(workload.script);
+  const files = new WorkloadFiles(workload.files);
   const makers = new Map<string, MakeActor>();
   for (const [scenario, flow] of Object.entries(workload.flows)) {
     const seed = seedFor(plan.seed, scenario);
     if (flow.kind === 'steps') {
       const slots = new Slots();
-      const steps = readySteps(flow.steps, scenario, recorder, http, { slots, rows: workload.rows, seed });
-      makers.set(scenario, (vu, around) => new StepActor(vu, steps, slots.count, around, http.createClient(), seed));
+      const steps = readySteps(flow.steps, scenario, recorder, http, files, { slots, rows: workload.rows, seed });
+      makers.set(scenario, (vu, around) => new StepActor(vu, steps, slots.count, around, http, seed));
     } else {
       const run = script?.get(flow.scenario);
       if (run === undefined) throw new Error(`the workload's script has no flow for scenario ${scenario}`);

@@ -5,9 +5,11 @@ import type { RequestError } from '../../shared/stats/index.ts';
 import { buildHead, newExchange, type Exchange, type HttpClient, type HttpContext } from '../protocol/index.ts';
 import type { Recorder, StepRecorder } from '../recorder.ts';
 import type { Actor, Surroundings } from './actor.ts';
+import { nextHop } from './hops.ts';
 import { rowFor } from './rows.ts';
 import type { ScriptErrors } from './script-errors.ts';
 import { ScriptResponse } from './script-response.ts';
+import type { Values } from './template.ts';
 
 /** What all VUs of one scripted scenario share. */
 export interface ScriptContext {
@@ -54,6 +56,7 @@ export class ScriptActor implements Actor {
     this.generation++;
     this.isRunning = true;
     this.firstWantedUs = intendedUs;
+    for (const client of this.idle) client.beginIteration();
     void this.iterate(index, this.generation);
   }
 
@@ -159,7 +162,7 @@ export class ScriptActor implements Actor {
     options: RequestOptions = {},
   ): Promise<HttpResponse> {
     this.mustBeCurrent(generation);
-    const wantedUs = this.firstWantedUs === 0 ? this.around.clock.nowUs() : this.firstWantedUs;
+    let wantedUs = this.firstWantedUs === 0 ? this.around.clock.nowUs() : this.firstWantedUs;
     this.firstWantedUs = 0;
     const exchange = newExchange();
     exchange.isHead = method === 'HEAD';
@@ -169,11 +172,16 @@ export class ScriptActor implements Actor {
     if (this.fill(exchange, method, url, body, options)) {
       const client = this.idle.pop() ?? this.context.http.createClient();
       this.inUse.add(client);
-      await new Promise<void>((resolve) => {
-        client.send(exchange, () => {
-          resolve();
-        });
-      });
+      await sendOn(client, exchange);
+      const limits = { redirects: options.redirects ?? this.context.workload.http.redirects, digest: undefined };
+      for (let hops = 0; exchange.location !== '' && exchange.error === undefined && this.isCurrent(generation); hops++) {
+        const hop = nextHop(limits, exchange, hops, NO_VALUES, this.context.http);
+        if (hop === undefined) break;
+        this.record(recorder, exchange, wantedUs, undefined);
+        wantedUs = exchange.endedUs;
+        Object.assign(exchange, hop);
+        await sendOn(client, exchange);
+      }
       this.inUse.delete(client);
       this.idle.push(client);
     } else {
@@ -181,12 +189,16 @@ export class ScriptActor implements Actor {
       exchange.startedUs = exchange.endedUs = this.around.clock.nowUs();
     }
     const error: RequestError | undefined = exchange.error ?? (exchange.status >= 400 ? 'status' : undefined);
+    this.record(recorder, exchange, wantedUs, error);
+    this.mustBeCurrent(generation);
+    return new ScriptResponse(exchange, error);
+  }
+
+  private record(recorder: StepRecorder, exchange: Exchange, wantedUs: number, error: RequestError | undefined): void {
     this.around.beforeSample(exchange.endedUs);
     recorder.request(exchange, wantedUs, error);
     this.around.recorder.bytes(exchange.bytesSent, exchange.bytesReceived);
     this.around.afterResponse(exchange.endedUs);
-    this.mustBeCurrent(generation);
-    return new ScriptResponse(exchange, error);
   }
 
   /** False when no request can be made of this. */
@@ -213,9 +225,24 @@ export class ScriptActor implements Actor {
   }
 
   private mustBeCurrent(generation: number): void {
-    if (!this.isRunning || generation !== this.generation) throw new Interrupted('the iteration is over');
+    if (!this.isCurrent(generation)) throw new Interrupted('the iteration is over');
+  }
+
+  private isCurrent(generation: number): boolean {
+    return this.isRunning && generation === this.generation;
   }
 }
+
+function sendOn(client: HttpClient, exchange: Exchange): Promise<void> {
+  return new Promise((resolve) => {
+    client.send(exchange, () => {
+      resolve();
+    });
+  });
+}
+
+/** Functions have no templates to fill in. */
+const NO_VALUES: Values = { vu: 0, iteration: 0, captured: [] };
 
 /** The recorder for a name the script chose; past the bound all new names share one. */
 function stepRecorder({ steps, recorder, scenario }: ScriptContext, name: string, method: string): StepRecorder {

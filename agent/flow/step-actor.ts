@@ -1,7 +1,8 @@
 import { uniform } from '../../shared/plan/index.ts';
 import type { RequestError } from '../../shared/stats/index.ts';
-import { newExchange, type Exchange, type HttpClient } from '../protocol/index.ts';
+import { newExchange, type Exchange, type HttpClient, type HttpContext, type WireRequest } from '../protocol/index.ts';
 import type { Actor, Surroundings } from './actor.ts';
+import { nextHop } from './hops.ts';
 import { ResponseView } from './response.ts';
 import type { ReadyRequest, ReadyStep } from './steps.ts';
 import { MissingValue, type Values } from './template.ts';
@@ -12,6 +13,7 @@ export class StepActor implements Actor {
   readonly vu: number;
   private readonly steps: readonly ReadyStep[];
   private readonly around: Surroundings;
+  private readonly http: HttpContext;
   private readonly client: HttpClient;
   private readonly seed: number;
   private readonly exchange: Exchange = newExchange();
@@ -19,17 +21,20 @@ export class StepActor implements Actor {
   private readonly values: Values;
   private next = 0;
   private current: ReadyRequest | undefined;
+  /** Requests that the current step has sent beyond its first: redirects followed, challenges answered. */
+  private hops = 0;
   /** When the request under way was wanted: the plan's instant for the first, later ones when the flow reached them. */
   private wantedUs = 0;
   private pause: NodeJS.Timeout | undefined;
   private isInterrupted = false;
   private thinks = 0;
 
-  constructor(vu: number, steps: readonly ReadyStep[], slots: number, around: Surroundings, client: HttpClient, seed: number) {
+  constructor(vu: number, steps: readonly ReadyStep[], slots: number, around: Surroundings, http: HttpContext, seed: number) {
     this.vu = vu;
     this.steps = steps;
     this.around = around;
-    this.client = client;
+    this.http = http;
+    this.client = http.createClient();
     this.seed = seed;
     this.values = { vu, iteration: 0, captured: new Array<unknown>(slots).fill(undefined) };
   }
@@ -40,6 +45,7 @@ export class StepActor implements Actor {
     this.next = 0;
     this.isInterrupted = false;
     this.wantedUs = intendedUs;
+    this.client.beginIteration();
     this.step(nowUs);
   }
 
@@ -85,13 +91,19 @@ export class StepActor implements Actor {
       this.later(this.badUrl);
       return;
     }
-    exchange.origin = wire.origin;
-    exchange.head = wire.head;
-    exchange.body = wire.body;
+    this.hops = 0;
     exchange.isHead = step.isHead;
     exchange.timeoutMs = step.timeoutMs;
     exchange.keepHeaders = step.keepHeaders;
     exchange.keepBody = step.keepBody;
+    this.send(wire);
+  }
+
+  private send(wire: WireRequest): void {
+    const { exchange } = this;
+    exchange.origin = wire.origin;
+    exchange.head = wire.head;
+    exchange.body = wire.body;
     this.client.send(exchange, this.onResponse);
   }
 
@@ -100,6 +112,7 @@ export class StepActor implements Actor {
     if (step === undefined) return;
     const { endedUs } = exchange;
     this.around.beforeSample(endedUs);
+    if ((exchange.location !== '' || exchange.challenge !== '') && this.goesOn(step, exchange)) return;
     step.recorder.request(exchange, this.wantedUs, exchange.error ?? this.judge(step, exchange));
     this.around.recorder.bytes(exchange.bytesSent, exchange.bytesReceived);
     if (this.isInterrupted) {
@@ -110,6 +123,22 @@ export class StepActor implements Actor {
     this.step(endedUs);
     this.around.afterResponse(endedUs);
   };
+
+  /** Whether the answer only leads to another request, which is then sent; checks and captures look at the last one. */
+  private goesOn(step: ReadyRequest, exchange: Exchange): boolean {
+    if (exchange.error !== undefined || this.isInterrupted) return false;
+    const wire = nextHop(step, exchange, this.hops, this.values, this.http);
+    if (wire === undefined) return false;
+    step.recorder.request(exchange, this.wantedUs, undefined);
+    this.around.recorder.bytes(exchange.bytesSent, exchange.bytesReceived);
+    const { endedUs } = exchange;
+    this.hops++;
+    this.wantedUs = endedUs;
+    exchange.isHead = wire.isHead;
+    this.send(wire);
+    this.around.afterResponse(endedUs);
+    return true;
+  }
 
   /** What is wrong with a response that did arrive; `undefined` when nothing is. Every check is counted, whichever fails first. */
   private judge(step: ReadyRequest, exchange: Exchange): RequestError | undefined {

@@ -39,6 +39,12 @@ export interface Exchange {
   /** Durations, microseconds; 0 on a kept connection. */
   connectingUs: number;
   tlsUs: number;
+  /** From the first byte of the request to its last, where the kernel did not take it all at once. */
+  sendingUs: number;
+  /** Of a redirect, as the server wrote it; empty without one. */
+  location: string;
+  /** `WWW-Authenticate` of a 401; empty without one. */
+  challenge: string;
   /** Bytes on the wire, heads included; TLS framing not. */
   bytesSent: number;
   bytesReceived: number;
@@ -46,7 +52,7 @@ export interface Exchange {
   bodyBytes: number;
   /** Names in lower case, in order of arrival, duplicates kept: name, value, name, value, … Only with `keepHeaders`. */
   headers: string[];
-  /** Only with `keepBody`, and never more than the limit. */
+  /** Only with `keepBody`, content codings undone, and never more than the limit. */
   responseBody: Buffer | undefined;
 }
 
@@ -56,6 +62,8 @@ export interface HttpClient {
   send(exchange: Exchange, onDone: (exchange: Exchange) => void): void;
   /** Ends the request in flight, if any, with the error `aborted`: its callback runs before this returns. */
   abort(): void;
+  /** The VU begins an iteration: where connections live no longer than that, those of the last one are closed. */
+  beginIteration(): void;
   /** Aborts, then closes every connection of this VU. */
   close(): void;
 }

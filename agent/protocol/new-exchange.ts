@@ -18,12 +18,35 @@ export function newExchange(): Exchange {
     endedUs: 0,
     connectingUs: 0,
     tlsUs: 0,
+    sendingUs: 0,
+    location: '',
+    challenge: '',
     bytesSent: 0,
     bytesReceived: 0,
     bodyBytes: 0,
     headers: [],
     responseBody: undefined,
   };
+}
+
+/** Forgets the last answer, so that the exchange can be sent again from `nowUs` on. */
+export function resetAnswer(exchange: Exchange, nowUs: number): void {
+  exchange.status = 0;
+  exchange.error = undefined;
+  exchange.startedUs = nowUs;
+  exchange.sentUs = 0;
+  exchange.firstByteUs = 0;
+  exchange.endedUs = 0;
+  exchange.connectingUs = 0;
+  exchange.tlsUs = 0;
+  exchange.sendingUs = 0;
+  exchange.location = '';
+  exchange.challenge = '';
+  exchange.bytesSent = 0;
+  exchange.bytesReceived = 0;
+  exchange.bodyBytes = 0;
+  if (exchange.headers.length > 0) exchange.headers.length = 0;
+  exchange.responseBody = undefined;
 }
 
 const NOWHERE: Origin = { isTls: false, host: '', port: 0, authority: '' };

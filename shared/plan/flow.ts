@@ -1,3 +1,5 @@
+import type { HttpSettings } from './http.ts';
+
 /** The compiled flow language. Plain JSON: it travels in the workload bundle and needs nothing but this file to be read. */
 
 /** What the agents run: the same bytes for every agent of a run, addressed by their SHA-256. */
@@ -9,6 +11,9 @@ export interface Workload {
   readonly env: Readonly<Record<string, string>>;
   /** Base URL for steps that give a path, without a trailing slash; empty when every step gives a whole URL. */
   readonly target: string;
+  readonly http: HttpSettings;
+  /** Contents of the files that steps upload, in base64, by the path that the steps give. */
+  readonly files: Readonly<Record<string, string>>;
   /** For requests of functions; steps carry theirs already. */
   readonly defaults: { readonly timeoutMs: number; readonly headers: readonly (readonly [name: string, value: string])[] };
 }
@@ -34,9 +39,32 @@ export interface RequestStep {
   /** In sending order, names as written; `host`, `content-length` and `connection` are added by the protocol unless given. */
   readonly headers: readonly (readonly [name: string, value: Template])[];
   readonly body: Template | undefined;
+  /** Instead of `body`. */
+  readonly upload: Upload | undefined;
   readonly timeoutMs: number;
+  /** Redirects that it may follow, each a request of its own in the results. */
+  readonly redirects: number;
+  readonly auth: Auth | undefined;
   readonly checks: readonly Check[];
   readonly captures: readonly Capture[];
+}
+
+/** A body made of files of the workload. */
+export type Upload =
+  | { readonly kind: 'file'; readonly file: string }
+  | { readonly kind: 'multipart'; readonly boundary: string; readonly parts: readonly UploadPart[] };
+
+export interface UploadPart {
+  /** Header lines of the part, blank line included. */
+  readonly head: Template;
+  readonly content: { readonly kind: 'text'; readonly text: Template } | { readonly kind: 'file'; readonly file: string };
+}
+
+/** Who asks. A bearer token is an ordinary header; these two are computed where the request is made. */
+export interface Auth {
+  readonly kind: 'basic' | 'digest';
+  readonly user: Template;
+  readonly password: Template;
 }
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS';

@@ -1,5 +1,6 @@
 export * from './epochs.ts';
 export * from './flow.ts';
+export * from './http.ts';
 export * from './json-path.ts';
 export * from './plan.ts';
 export * from './random.ts';

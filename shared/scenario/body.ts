@@ -1,35 +1,50 @@
-import type { Template, TemplatePart } from '../plan/index.ts';
+import type { Template, TemplatePart, Upload } from '../plan/index.ts';
 import { describe, isMapping } from './describe.ts';
 import type { Path } from './problems.ts';
 import { lookUp, type Scope } from './scope.ts';
 import type { StepDefinition } from './schema.ts';
 import { compileTemplate, encode, joined, soleExpression } from './template.ts';
+import { compileMultipart } from './multipart.ts';
 import { compilePairs } from './url.ts';
 
 export interface CompiledBody {
   readonly body: Template | undefined;
+  readonly upload: Upload | undefined;
   /** `content-type` when the step does not give one itself. */
   readonly contentType: string | undefined;
 }
 
 /** The one body of a step. `say` takes the path from the step down. */
 export function compileBody(step: StepDefinition, scope: Scope, say: (path: Path, message: string) => void): CompiledBody {
-  const given = (['json', 'form', 'body'] as const).filter((key) => step[key] !== undefined);
+  const given = (['json', 'form', 'body', 'bodyFile', 'multipart'] as const).filter((key) => step[key] !== undefined);
   if (given.length > 1)
-    say([given[1] ?? 'body'], `a request has one body: expected only one of json, form and body, got ${given.join(' and ')}`);
-  if (step.json !== undefined) return { body: joined(jsonParts(step.json, ['json'], scope, say)), contentType: 'application/json' };
+    say(
+      [given[1] ?? 'body'],
+      `a request has one body: expected only one of json, form, body, bodyFile and multipart, got ${given.join(' and ')}`,
+    );
+  if (step.json !== undefined)
+    return { ...NOTHING, body: joined(jsonParts(step.json, ['json'], scope, say)), contentType: 'application/json' };
   if (step.form !== undefined) {
     const parts = compilePairs(step.form, '&', '', scope, (message, key) => {
       say(key === undefined ? ['form'] : ['form', key], message);
     });
-    return { body: joined(parts), contentType: 'application/x-www-form-urlencoded' };
+    return { ...NOTHING, body: joined(parts), contentType: 'application/x-www-form-urlencoded' };
   }
-  if (step.body === undefined) return { body: undefined, contentType: undefined };
+  if (step.bodyFile !== undefined) {
+    return { ...NOTHING, upload: { kind: 'file', file: step.bodyFile }, contentType: 'application/octet-stream' };
+  }
+  if (step.multipart !== undefined) {
+    const upload = compileMultipart(step.multipart, scope, (key, message) => say(['multipart', key], message));
+    return { ...NOTHING, upload, contentType: `multipart/form-data; boundary=${upload.boundary}` };
+  }
+  if (step.body === undefined) return NOTHING;
   const body = compileTemplate(step.body, 'text', scope, (message) => {
     say(['body'], message);
   });
-  return { body, contentType: undefined };
+  return { ...NOTHING, body };
 }
+
+const NOTHING: CompiledBody = { body: undefined, upload: undefined, contentType: undefined };
 
 /** Deeper bodies are a mistake, or an attack on the stack. */
 const JSON_DEPTH_MAX = 100;

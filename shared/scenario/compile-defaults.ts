@@ -1,8 +1,9 @@
 import { parseDurationUs } from '../base/index.ts';
+import { HTTP_DEFAULTS } from '../plan/index.ts';
 import type { ScenarioOverrides } from './overrides.ts';
 import type { ProblemList, Report } from './problems.ts';
 import { compileHeaders, TIMEOUT_MS_DEFAULT, type RequestDefaults } from './request.ts';
-import { defaultsSchema } from './schema.ts';
+import { defaultsSchema, httpSchema } from './schema.ts';
 import type { Scope } from './scope.ts';
 import { literalOf } from './template.ts';
 import { compileTarget } from './url.ts';
@@ -24,7 +25,14 @@ export function compileDefaults(
         });
   const shape = defaultsSchema.safeParse(document['defaults'] ?? {});
   const { timeout, headers } = shape.success ? shape.data : {};
-  return { target, timeoutMs: durationOr(timeout, TIMEOUT_MS_DEFAULT * 1_000) / 1_000, headers: headers ?? {} };
+  const http = httpSchema.safeParse(document['http'] ?? {});
+  return {
+    target,
+    timeoutMs: durationOr(timeout, TIMEOUT_MS_DEFAULT * 1_000) / 1_000,
+    headers: headers ?? {},
+    redirects: (http.success ? http.data.redirects : undefined) ?? HTTP_DEFAULTS.redirects,
+    auth: http.success ? http.data.auth : undefined,
+  };
 }
 
 /** The default headers for requests of functions. Captures and rows belong to steps, so here only `env` and `vars` can stand. */

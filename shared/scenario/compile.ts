@@ -2,6 +2,7 @@ import { WORKLOAD_BYTES_MAX } from '../base/index.ts';
 import type { Flow, Plan, PlannedScenario, RowSet, Workload } from '../plan/index.ts';
 import type { Threshold } from '../sla/index.ts';
 import { compileFlow, type FlowContext } from './compile-flow.ts';
+import { compileHttp } from './compile-http.ts';
 import { compileScenario } from './compile-load.ts';
 import { compileThresholds } from './compile-thresholds.ts';
 import { compileDefaults, durationOr, functionDefaults } from './compile-defaults.ts';
@@ -12,6 +13,7 @@ import type { RequestDefaults } from './request.ts';
 import { isSeed, reportShape, scenarioSchema } from './schema.ts';
 import type { Scope } from './scope.ts';
 import { placeAfter } from './start-after.ts';
+import type { TlsFiles } from './tls-files.ts';
 import { resolveVars } from './vars.ts';
 import { warningsOf } from './warnings.ts';
 
@@ -23,6 +25,8 @@ export interface ScenarioDocument {
   /** Used when the document has no `name`. */
   readonly fallbackName: string;
   readonly rows: ReadonlyMap<string, RowSet | undefined>;
+  readonly tlsFiles: TlsFiles;
+  readonly uploads: Readonly<Record<string, string>>;
 }
 
 export interface Compiled {
@@ -86,6 +90,8 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
     script: hasFunctions ? source.script : undefined,
     env: overrides.env,
     target: defaults.target.kind === 'url' ? defaults.target.url : '',
+    files: source.uploads,
+    http: compileHttp(document['http'], source.tlsFiles, scope, report),
     defaults: { timeoutMs: defaults.timeoutMs, headers: hasFunctions ? functionDefaults(defaults, scope, report) : [] },
   };
   const bytes = Buffer.byteLength(JSON.stringify(workload));

@@ -7,6 +7,8 @@ import { loadModuleSource } from './module-source.ts';
 import type { ScenarioOverrides } from './overrides.ts';
 import { ProblemList, type LineOf } from './problems.ts';
 import { readTextFile } from './source-file.ts';
+import { loadTlsFiles } from './tls-files.ts';
+import { loadUploads } from './uploads.ts';
 import { parseYamlSource } from './yaml-source.ts';
 
 export interface CompiledScenario extends Compiled {
@@ -25,9 +27,11 @@ export async function loadScenario(file: string, overrides: ScenarioOverrides): 
   if (parsed.problems.length > 0) throw invalid(file, parsed.problems);
   const problems = new ProblemList(parsed.lineOf);
   const rows = await loadDataSets(isMapping(parsed.document) ? parsed.document['data'] : undefined, file, problems.report);
+  const tlsFiles = await loadTlsFiles(isMapping(parsed.document) ? parsed.document['http'] : undefined, file, problems.report);
+  const uploads = await loadUploads(isMapping(parsed.document) ? parsed.document['scenarios'] : undefined, file, problems.report);
   const { document, script, warnings } = parsed;
   const fallbackName = basename(file, extname(file));
-  const compiled = compileDocument({ document, script, fallbackName, rows }, overrides, problems);
+  const compiled = compileDocument({ document, script, fallbackName, rows, tlsFiles, uploads }, overrides, problems);
   const found = problems.all();
   if (found.length > 0) throw invalid(file, found);
   return { ...compiled, warnings: [...warnings, ...compiled.warnings], source: read.text };

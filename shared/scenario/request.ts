@@ -6,7 +6,8 @@ import { parseCheck } from './check.ts';
 import { isMapping } from './describe.ts';
 import type { Path, Report } from './problems.ts';
 import type { Scope } from './scope.ts';
-import type { StepDefinition } from './schema.ts';
+import { compileAuth } from './auth.ts';
+import type { AuthDefinition, StepDefinition } from './schema.ts';
 import { compileTemplate, resolveNow } from './template.ts';
 import { compileUrl, type Target } from './url.ts';
 
@@ -15,6 +16,8 @@ export interface RequestDefaults {
   readonly target: Target;
   readonly timeoutMs: number;
   readonly headers: Readonly<Record<string, unknown>>;
+  readonly redirects: number;
+  readonly auth: AuthDefinition | undefined;
 }
 
 /** A request that waits longer than this was given up by whoever sent it. */
@@ -36,8 +39,10 @@ export function compileRequest(
   const url = compileUrl(written, step.query, defaults.target, scope, (message, key) => {
     say(key === undefined ? [verb] : ['query', key], message);
   });
-  const { body, contentType } = compileBody(step, scope, say);
+  const { body, upload, contentType } = compileBody(step, scope, say);
   const headers = compileHeaders(step, defaults, contentType, scope, path, report);
+  const { auth, bearer } = compileAuth(step, defaults.auth, headers, scope, path, report);
+  if (bearer !== undefined) headers.push(['authorization', bearer]);
   const timeoutUs = step.timeout === undefined ? undefined : parseDurationUs(step.timeout);
   return {
     kind: 'request',
@@ -46,7 +51,10 @@ export function compileRequest(
     url,
     headers,
     body,
+    upload,
     timeoutMs: timeoutUs === undefined ? defaults.timeoutMs : timeoutUs / 1_000,
+    redirects: step.redirects ?? defaults.redirects,
+    auth,
     checks: compileChecks(step.check, method, scope, say),
     captures: compileCaptures(step.capture, method, say),
   };

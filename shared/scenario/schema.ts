@@ -11,6 +11,7 @@ export const TIMEOUT_MAX_US = 3_600_000_000;
 const DURATION = 'a duration such as 30s, 1m30s or 250ms (at most 31d)';
 const RATE = 'a rate such as 200, "200/s" or "2k/s"';
 const VUS = `a whole number of VUs from 1 to ${String(VUS_MAX)}`;
+const CONNECTIONS = 'per-vu, per-iteration or { shared: 100 }';
 const SCALAR = 'text, a number or true/false';
 const VALUES = 'a mapping of names to text, numbers or true/false';
 
@@ -52,6 +53,96 @@ const scalarsOrLists = z.record(
 const order = z.enum(['unique', 'sequential', 'random'], says('unique, sequential or random'));
 const arrivals = z.enum(['uniform', 'poisson'], says('uniform or poisson'));
 
+const credentials = strict('{ user, password }', { user: text, password: text });
+/** One of its three keys is checked where it is compiled. */
+const auth = strict('a mapping with basic, digest or bearer', {
+  basic: credentials.optional(),
+  digest: credentials.optional(),
+  bearer: text.optional(),
+});
+export type AuthDefinition = z.infer<typeof auth>;
+const stepAuth = z.union([z.literal('none'), auth], says('none, or a mapping with basic, digest or bearer'));
+const redirects = leaf(
+  z.number(),
+  'a whole number of redirects from 0 to 100',
+  (value) => Number.isInteger(value) && value >= 0 && value <= 100,
+);
+const addresses = (what: string) =>
+  z
+    .array(
+      leaf(z.string(), what, (value) => value !== ''),
+      says(`a list of ${what}`),
+    )
+    .max(10_000, says('at most 10000'));
+
+/** How agents speak HTTP. Files are read on this side and travel with the scenario. */
+export const httpSchema = strict('a mapping of HTTP settings', {
+  connections: z
+    .union(
+      [
+        z.enum(['per-vu', 'per-iteration'], says(CONNECTIONS)),
+        strict('{ shared: 100 }', {
+          shared: leaf(
+            z.number(),
+            'connections per origin and agent, from 1 to 100000',
+            (value) => Number.isInteger(value) && value >= 1 && value <= 100_000,
+          ),
+        }),
+      ],
+      says(CONNECTIONS),
+    )
+    .optional(),
+  redirects: redirects.optional(),
+  auth: auth.optional(),
+  timeouts: strict('a mapping with connect and firstByte', { connect: timeout.optional(), firstByte: timeout.optional() }).optional(),
+  dns: strict('a mapping with ttl and pick', {
+    ttl: duration.optional(),
+    pick: z.enum(['round-robin', 'first'], says('round-robin or first')).optional(),
+  }).optional(),
+  hosts: z
+    .record(z.string(), text, says('a mapping of hosts to where to connect instead, such as { shop.test: 10.0.0.5:8443 }'))
+    .optional(),
+  sourceAddresses: addresses('local IP addresses').optional(),
+  socketPath: text.optional(),
+  proxy: z
+    .union(
+      [
+        text,
+        strict('a mapping with http, https and none', {
+          http: text.optional(),
+          https: text.optional(),
+          none: addresses('hosts').optional(),
+        }),
+      ],
+      says('environment, the URL of a proxy, or a mapping with http, https and none'),
+    )
+    .optional(),
+  tls: strict('a mapping with insecure, ca, cert, key, passphrase, serverName and resumeSessions', {
+    insecure: flag.optional(),
+    ca: text.optional(),
+    cert: text.optional(),
+    key: text.optional(),
+    passphrase: text.optional(),
+    serverName: text.optional(),
+    resumeSessions: flag.optional(),
+  }).optional(),
+});
+export type HttpDefinition = z.infer<typeof httpSchema>;
+
+const FILE = 'the path of a file, relative to this one';
+const PART = 'text, a number, true/false, { file: photo.jpg }, or a list of them';
+const part = z.union(
+  [
+    scalar,
+    strict('a file such as { file: photo.jpg, type: image/jpeg }', {
+      file: leaf(z.string(), FILE, (value) => value !== ''),
+      filename: text.optional(),
+      type: text.optional(),
+    }),
+  ],
+  says(PART),
+);
+
 /** One step. That exactly one verb or `think` is there is checked where steps are compiled. */
 export const stepSchema = strict('a step: a mapping with get, post, put, patch, delete, head, options or think', {
   get: text.optional(),
@@ -67,7 +158,13 @@ export const stepSchema = strict('a step: a mapping with get, post, put, patch, 
   json: z.unknown().optional(),
   form: scalarsOrLists.optional(),
   body: text.optional(),
+  bodyFile: leaf(z.string(), FILE, (value) => value !== '').optional(),
+  multipart: z
+    .record(z.string(), z.union([part, z.array(part)], says(PART)), says('a mapping of field names to text, files or lists of them'))
+    .optional(),
   timeout: timeout.optional(),
+  redirects: redirects.optional(),
+  auth: stepAuth.optional(),
   check: z.record(z.string(), z.unknown(), says('a mapping of what to check to what it must be, such as { status: 200 }')).optional(),
   capture: z.record(z.string(), text, says('a mapping of names to where they come from, such as { id: "json $.id" }')).optional(),
   think: leaf(z.union([z.string(), z.number()]), 'a pause such as 1s, or a span such as 1s..3s', () => true).optional(),
@@ -173,6 +270,7 @@ function scenarioFile<S extends z.ZodType>(scenarioOfFile: S) {
     target: leaf(z.string(), 'the URL of the system under test, such as http://127.0.0.1:8080', () => true).optional(),
     seed: leaf(z.number(), 'a whole number from 0 to 4294967295', isSeed).optional(),
     defaults: defaultsSchema.optional(),
+    http: httpSchema.optional(),
     vars: scalars.optional(),
     data: z.record(z.string(), dataSetSchema, says('a mapping of names to data sets')).optional(),
     scenarios: z

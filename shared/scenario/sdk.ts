@@ -10,12 +10,58 @@ export interface ScenarioFile {
   readonly target?: string;
   readonly seed?: number;
   readonly defaults?: { readonly timeout?: Duration; readonly headers?: Readonly<Record<string, Scalar>> };
+  readonly http?: HttpSettings;
   readonly vars?: Readonly<Record<string, Scalar>>;
   readonly data?: Readonly<Record<string, DataSet>>;
   readonly scenarios: Readonly<Record<string, Scenario>>;
   readonly thresholds?: Readonly<Record<string, readonly ThresholdDefinition[]>>;
   /** Length of one result interval, `1s` by default. */
   readonly interval?: Duration;
+}
+
+/** How agents speak HTTP. */
+export interface HttpSettings {
+  /** `per-vu` (default): one kept connection per origin and VU; `per-iteration`: fresh ones for every iteration; `shared`: at most so many per
+   *  origin and agent, for all VUs. */
+  readonly connections?: 'per-vu' | 'per-iteration' | { readonly shared: number };
+  /** Redirects that a request follows, 10 by default. */
+  readonly redirects?: number;
+  readonly auth?: Auth;
+  /** Beside the request's own `timeout`, which covers everything. */
+  readonly timeouts?: { readonly connect?: Duration; readonly firstByte?: Duration };
+  readonly dns?: { readonly ttl?: Duration; readonly pick?: 'round-robin' | 'first' };
+  /** Where to connect instead, by `host`, `host:port` or `*.example.com`. */
+  readonly hosts?: Readonly<Record<string, string>>;
+  /** Local addresses of the agents, used in turn. */
+  readonly sourceAddresses?: readonly string[];
+  /** Every connection goes to this unix socket. */
+  readonly socketPath?: string;
+  /** The URL of a proxy for everything, one per scheme, or `environment`: the agents' HTTP_PROXY, HTTPS_PROXY and NO_PROXY. */
+  readonly proxy?: string | { readonly http?: string; readonly https?: string; readonly none?: readonly string[] };
+  /** Files are PEM, relative to the scenario file. */
+  readonly tls?: {
+    readonly insecure?: boolean;
+    readonly ca?: string;
+    readonly cert?: string;
+    readonly key?: string;
+    readonly passphrase?: string;
+    readonly serverName?: string;
+    readonly resumeSessions?: boolean;
+  };
+}
+
+export type Part = Scalar | { readonly file: string; readonly filename?: string; readonly type?: string };
+
+/** One of the three. */
+export interface Auth {
+  readonly basic?: Credentials;
+  readonly digest?: Credentials;
+  readonly bearer?: string;
+}
+
+export interface Credentials {
+  readonly user: string;
+  readonly password: string;
 }
 
 /** `"1m30s"`, `"250ms"`, or milliseconds. */
@@ -102,9 +148,15 @@ export interface StepDefinition {
   readonly head?: string;
   readonly options?: string;
   readonly name?: string;
+  readonly redirects?: number;
+  readonly auth?: 'none' | Auth;
   readonly headers?: Readonly<Record<string, Scalar>>;
   readonly query?: Readonly<Record<string, Scalar | readonly Scalar[]>>;
   readonly json?: unknown;
+  /** A file, relative to this one, whose bytes are the body. */
+  readonly bodyFile?: string;
+  /** A form with files (`multipart/form-data`), by field name. */
+  readonly multipart?: Readonly<Record<string, Part | readonly Part[]>>;
   readonly form?: Readonly<Record<string, Scalar | readonly Scalar[]>>;
   readonly body?: string;
   readonly timeout?: Duration;
@@ -156,6 +208,8 @@ export interface RequestOptions {
   readonly name?: string;
   readonly headers?: Readonly<Record<string, Scalar>>;
   readonly timeout?: Duration;
+  /** Redirects that it follows, instead of those of `http.redirects`. */
+  readonly redirects?: number;
 }
 
 export interface HttpResponse {

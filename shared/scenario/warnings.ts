@@ -1,4 +1,4 @@
-import { createSchedule, isOpen, plannedIterations, type Plan, type Workload } from '../plan/index.ts';
+import { createSchedule, isOpen, plannedIterations, type Plan, type RequestStep, type Template, type Workload } from '../plan/index.ts';
 import type { Threshold } from '../sla/index.ts';
 
 /** What is legal, but probably not what was meant. */
@@ -47,10 +47,19 @@ function usedRows(workload: Workload, scenarios: readonly string[]): ReadonlySet
     const flow = workload.flows[scenario];
     for (const step of flow?.kind === 'steps' ? flow.steps : []) {
       if (step.kind !== 'request') continue;
-      for (const template of [step.url, step.body ?? [], ...step.headers.map(([, value]) => value)]) {
+      for (const template of templatesOf(step)) {
         for (const part of template) if (typeof part === 'object' && part.source === 'row') used.add(part.name);
       }
     }
   }
   return used;
+}
+
+function templatesOf({ url, body, headers, auth, upload }: RequestStep): readonly Template[] {
+  const credentials = auth === undefined ? [] : [auth.user, auth.password];
+  const parts =
+    upload?.kind === 'multipart'
+      ? upload.parts.flatMap(({ head, content }) => (content.kind === 'text' ? [head, content.text] : [head]))
+      : [];
+  return [url, body ?? [], ...headers.map(([, value]) => value), ...credentials, ...parts];
 }

@@ -1,5 +1,6 @@
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { HTTP_DEFAULTS } from '../../shared/plan/index.ts';
 import type { Batch } from '../../shared/stats/index.ts';
 import {
   batchSubject,
@@ -144,6 +145,8 @@ describe('workloads', () => {
     env: {},
     target: '',
     defaults: { timeoutMs: 1, headers: [] },
+    http: HTTP_DEFAULTS,
+    files: {},
   });
 
   test('come back byte for byte, larger than one message too, and are stored once', async () => {

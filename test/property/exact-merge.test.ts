@@ -65,7 +65,7 @@ describe('seven agents, merged', () => {
           for (const sample of drawn) whole.record(take(exchangeOf(sample)));
           expect(contentOf(selectValue(rollup.series(), metric))).toEqual(contentOf({ kind: 'trend', histogram: whole }));
         }
-        expect(rollup.merged).toBe(drawn.length * 6);
+        expect(rollup.merged).toBe(drawn.length * 8);
       }),
       { numRuns: 60 },
     );

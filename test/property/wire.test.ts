@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Load, Plan } from '../../shared/plan/index.ts';
+import { HTTP_DEFAULTS, type Load, type Plan } from '../../shared/plan/index.ts';
 import type { Batch } from '../../shared/stats/index.ts';
 import {
   decodeBatch,
@@ -123,6 +123,8 @@ describe('a workload', () => {
       env: {},
       target: '',
       defaults: { timeoutMs: 1, headers: [] },
+      http: HTTP_DEFAULTS,
+      files: {},
     };
     expect(() => encodeWorkload(workload)).toThrow(/^flows, script and data rows are \d{8} bytes compressed; at most 67108864 travel$/);
   });

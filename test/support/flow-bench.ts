@@ -4,7 +4,7 @@ import type { ScriptErrors } from '../../agent/flow/script-errors.ts';
 import { createHttpContext, type HttpContext } from '../../agent/protocol/index.ts';
 import { Recorder, type ScenarioRecorder } from '../../agent/recorder.ts';
 import { BODY_BYTES_MAX, HEAD_BYTES_MAX, systemClock } from '../../shared/base/index.ts';
-import type { Flow, Plan, RequestStep, Template, Workload } from '../../shared/plan/index.ts';
+import { HTTP_DEFAULTS, type Flow, type Plan, type RequestStep, type Template, type Workload } from '../../shared/plan/index.ts';
 import { addEncoded, Histogram, type Tags } from '../../shared/stats/index.ts';
 import { openScenario } from './plans.ts';
 
@@ -37,6 +37,8 @@ export class FlowBench {
       env: {},
       target: '',
       defaults: { timeoutMs: 10_000, headers: [] },
+      http: HTTP_DEFAULTS,
+      files: {},
       ...parts,
     };
     const plan: Plan = { name: 'bench', seed: 5, intervalMs: 1_000, scenarios: [openScenario()] };
@@ -165,6 +167,9 @@ export function requestStep(name: string, url: string | Template, parts: Partial
     url: typeof url === 'string' ? [url] : url,
     headers: [],
     body: undefined,
+    upload: undefined,
+    auth: undefined,
+    redirects: 10,
     timeoutMs: 10_000,
     checks: [],
     captures: [],

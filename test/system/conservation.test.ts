@@ -90,8 +90,8 @@ describe('conservation', () => {
           close: counts['/close'],
           reset: counts['/reset'],
         });
-        // Six trends of every request, and two of every iteration.
-        expect(ledger.samples).toEqual({ recorded: total * 8, merged: total * 8, missing: 0, duplicate: 0 });
+        // Eight trends of every request, and two of every iteration.
+        expect(ledger.samples).toEqual({ recorded: total * 10, merged: total * 10, missing: 0, duplicate: 0 });
 
         const shares = await startedByAgent(run);
         expect(shares).toHaveLength(agents);

@@ -17,10 +17,14 @@ describe('a recorder', () => {
     expect(recorder.seal().counters).toEqual([]);
   });
 
-  test('records all six trends of a request, each from its own two instants', () => {
+  test('records all eight trends of a request, each from its own two instants', () => {
     const recorder = new Recorder();
     const step = recorder.step('browse', 'get', 'GET');
-    step.request(exchange({ startedUs: 150, sentUs: 180, firstByteUs: 400, endedUs: 900, connectingUs: 20, tlsUs: 10 }), 100, undefined);
+    step.request(
+      exchange({ startedUs: 150, sentUs: 180, firstByteUs: 400, endedUs: 900, sendingUs: 40, connectingUs: 20, tlsUs: 10 }),
+      100,
+      undefined,
+    );
     const sealed = recorder.seal();
     const durations = new Map(
       sealed.trends.map(({ series, maxUs }) => [sealed.defines.find(({ number }) => number === series)?.metric, maxUs]),
@@ -28,12 +32,14 @@ describe('a recorder', () => {
     expect(Object.fromEntries(durations)).toEqual({
       http_req_response_time: 800,
       http_req_duration: 720,
-      http_req_waiting: 220,
+      http_req_sending: 40,
+      http_req_waiting: 180,
+      http_req_receiving: 500,
       http_req_blocked: 30,
       http_req_connecting: 20,
       http_req_tls_handshaking: 10,
     });
-    expect(recorder.samples).toBe(6);
+    expect(recorder.samples).toBe(8);
   });
 
   test('a request that never reached a socket counts from when it was asked for', () => {
@@ -102,7 +108,7 @@ describe('a recorder', () => {
       if (i % 7 === 0) inHistograms += recorder.seal().trends.reduce((sum, { count }) => sum + count, 0);
     }
     inHistograms += recorder.seal().trends.reduce((sum, { count }) => sum + count, 0);
-    expect(recorder.samples).toBe(50 + 50 * 6 + 40);
+    expect(recorder.samples).toBe(50 + 50 * 8 + 40);
     expect(inHistograms).toBe(recorder.samples);
   });
 
@@ -126,7 +132,7 @@ describe('a recorder', () => {
     const late = recorder.seal().defines.map(({ number }) => number);
     expect(recorder.seal().defines).toEqual([]);
     expect([...early, ...late]).toEqual(Array.from({ length: early.length + late.length }, (_, i) => i));
-    expect([early.length, late.length]).toEqual([7, 8]);
+    expect([early.length, late.length]).toEqual([7, 10]);
   });
 });
 

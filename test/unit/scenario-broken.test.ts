@@ -185,7 +185,7 @@ const BROKEN: readonly (readonly [file: string, problems: Expected])[] = [
   ['step-timeout.yaml', [[9, 'scenarios.browse.flow[0].timeout', 'expected a duration from 1ms to 1h, got "2h"']]],
   [
     'step-two-bodies.yaml',
-    [[10, 'scenarios.browse.flow[0].body', 'a request has one body: expected only one of json, form and body, got']],
+    [[10, 'scenarios.browse.flow[0].body', 'a request has one body: expected only one of json, form, body, bodyFile and multipart, got']],
   ],
   ['step-two-verbs.yaml', [[8, 'scenarios.browse.flow[0]', 'a step is exactly one of get, post, put, patch, delete, head, options']]],
   ['step-unknown-key.yaml', [[9, 'scenarios.browse.flow[0].cheks', 'unknown key "cheks"; did you mean "check"?']]],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../../shared/base/index.ts';
-import type { Workload } from '../../shared/plan/index.ts';
+import { HTTP_DEFAULTS, type Workload } from '../../shared/plan/index.ts';
 import {
   batchFilter,
   batchMessageId,
@@ -60,6 +60,8 @@ describe('a workload', () => {
     env: { A: 'b' },
     target: 'http://127.0.0.1:1',
     defaults: { timeoutMs: 1, headers: [['a', 'b']] },
+    http: HTTP_DEFAULTS,
+    files: {},
   };
 
   test('comes back as it was, and equal workloads have one hash', () => {

@@ -1,10 +1,13 @@
-import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock } from '../../../shared/base/index.ts';
+import { HTTP_DEFAULTS, TLS_DEFAULTS, type ConnectionPolicy, type HttpSettings, type TlsSettings } from '../../../shared/plan/index.ts';
 import type { HttpClient } from '../exchange.ts';
 import { Http1Client } from './client.ts';
 import type { ConnectionShared } from './connection.ts';
 import { Deadlines } from './deadlines.ts';
+import { Dialer } from './dialer.ts';
 import { Origins, type Target } from './origin.ts';
+import { ConnectionPool } from './pool.ts';
+import { PooledClient } from './pooled-client.ts';
 
 export interface HttpContextOptions {
   readonly clock: Clock;
@@ -12,12 +15,9 @@ export interface HttpContextOptions {
   readonly headBytesMax: number;
   /** The agent's own allow-list: asked before every new connection. */
   readonly isAllowed: (host: string, port: number) => boolean;
-  readonly tls: {
-    /** Takes any certificate. */
-    readonly insecure?: boolean;
-    /** PEM certificates to trust instead of the built-in ones. */
-    readonly ca?: string;
-  };
+  readonly tls: Partial<TlsSettings>;
+  /** Everything else; what is left out is as by default. */
+  readonly http?: Partial<Omit<HttpSettings, 'tls'>>;
 }
 
 /** The HTTP/1.1 load path of one agent process. */
@@ -39,7 +39,8 @@ export interface HttpContext {
 const READ_BUFFER_BYTES = 64 * 1024;
 
 export function createHttpContext(options: HttpContextOptions): HttpContext {
-  const { clock, bodyBytesMax, headBytesMax, isAllowed, tls } = options;
+  const { clock, bodyBytesMax, headBytesMax, isAllowed } = options;
+  const settings: HttpSettings = { ...HTTP_DEFAULTS, ...options.http, tls: { ...TLS_DEFAULTS, ...options.tls } };
   const origins = new Origins();
   const deadlines = new Deadlines(clock);
   const shared: ConnectionShared = {
@@ -47,14 +48,15 @@ export function createHttpContext(options: HttpContextOptions): HttpContext {
     limits: { headBytesMax, bodyBytesMax },
     deadlines,
     readBuffer: Buffer.allocUnsafeSlow(READ_BUFFER_BYTES),
-    secureContext: once(() => createSecureContext(tls.ca === undefined ? {} : { ca: tls.ca })),
-    isTlsVerified: tls.insecure !== true,
+    dialer: new Dialer(settings, clock, isAllowed),
+    connectUs: settings.timeouts.connectMs * 1000,
+    firstByteUs: settings.timeouts.firstByteMs * 1000,
     openSockets: 0,
     bytesSent: 0,
     bytesReceived: 0,
   };
   return {
-    createClient: () => new Http1Client(shared, isAllowed),
+    createClient: clientFactory(shared, settings.connections),
     parseUrl: (url) => origins.parse(url),
     get openSockets() {
       return shared.openSockets;
@@ -69,8 +71,15 @@ export function createHttpContext(options: HttpContextOptions): HttpContext {
   };
 }
 
-/** Made on first use: reading the root certificates takes some ten milliseconds that a plain target need not pay. */
-function once(make: () => SecureContext): () => SecureContext {
-  let made: SecureContext | undefined;
-  return () => (made ??= make());
+function clientFactory(shared: ConnectionShared, policy: ConnectionPolicy): () => HttpClient {
+  switch (policy.kind) {
+    case 'per-vu':
+      return () => new Http1Client(shared, false);
+    case 'per-iteration':
+      return () => new Http1Client(shared, true);
+    case 'shared': {
+      const pool = new ConnectionPool(shared, policy.max);
+      return () => new PooledClient(shared, pool);
+    }
+  }
 }

@@ -16,6 +16,12 @@ export class HeadReader {
   saysKeepAlive = false;
   /** Of `Keep-Alive: timeout=N`; `Infinity` when not announced. */
   keepAliveSeconds = Infinity;
+  /** Of a redirect; empty without one. */
+  location = '';
+  /** The body's content codings in lower case; empty without any. */
+  contentEncoding = '';
+  /** `WWW-Authenticate` of a 401, several joined by commas; empty without one. */
+  challenge = '';
 
   private readonly bytesMax: number;
   private state = BEFORE_STATUS_LINE;
@@ -49,6 +55,9 @@ export class HeadReader {
     this.saysClose = false;
     this.saysKeepAlive = false;
     this.keepAliveSeconds = Infinity;
+    this.location = '';
+    this.contentEncoding = '';
+    this.challenge = '';
     this.state = BEFORE_STATUS_LINE;
     this.byteCount = 0;
     this.prefixAt = 0;
@@ -200,6 +209,15 @@ export class HeadReader {
       case KEEP_ALIVE:
         this.takeKeepAlive(buffer, from, end);
         return true;
+      case LOCATION:
+        if (this.status >= 300 && this.status < 400 && this.location === '') this.location = buffer.toString('latin1', from, end);
+        return true;
+      case CONTENT_ENCODING:
+        this.contentEncoding = joined(this.contentEncoding, buffer.toString('latin1', from, end).toLowerCase());
+        return true;
+      case WWW_AUTHENTICATE:
+        if (this.status === 401) this.challenge = joined(this.challenge, buffer.toString('latin1', from, end));
+        return true;
       default:
         return true;
     }
@@ -259,22 +277,38 @@ const CONTENT_LENGTH = 1;
 const TRANSFER_ENCODING = 2;
 const CONNECTION = 3;
 const KEEP_ALIVE = 4;
+const LOCATION = 5;
+const CONTENT_ENCODING = 6;
+const WWW_AUTHENTICATE = 7;
 
 const CONNECTION_NAME = wordOf('connection');
 /** Both a field and an option of `connection`. */
 const KEEP_ALIVE_NAME = wordOf('keep-alive');
 const CONTENT_LENGTH_NAME = wordOf('content-length');
 const TRANSFER_ENCODING_NAME = wordOf('transfer-encoding');
+const LOCATION_NAME = wordOf('location');
+const CONTENT_ENCODING_NAME = wordOf('content-encoding');
+const WWW_AUTHENTICATE_NAME = wordOf('www-authenticate');
 const CLOSE_OPTION = wordOf('close');
+
+/** Several fields of one name are one list (RFC 9110, 5.3). */
+function joined(list: string, more: string): string {
+  return list === '' ? more : `${list}, ${more}`;
+}
 
 /** The length alone rules out most names. */
 function fieldOf(buffer: Buffer, from: number, to: number): number {
   switch (to - from) {
+    case 8:
+      return isWord(buffer, from, LOCATION_NAME) ? LOCATION : OTHER_FIELD;
     case 10:
       if (isWord(buffer, from, CONNECTION_NAME)) return CONNECTION;
       return isWord(buffer, from, KEEP_ALIVE_NAME) ? KEEP_ALIVE : OTHER_FIELD;
     case 14:
       return isWord(buffer, from, CONTENT_LENGTH_NAME) ? CONTENT_LENGTH : OTHER_FIELD;
+    case 16:
+      if (isWord(buffer, from, CONTENT_ENCODING_NAME)) return CONTENT_ENCODING;
+      return isWord(buffer, from, WWW_AUTHENTICATE_NAME) ? WWW_AUTHENTICATE : OTHER_FIELD;
     case 17:
       return isWord(buffer, from, TRANSFER_ENCODING_NAME) ? TRANSFER_ENCODING : OTHER_FIELD;
     default:
