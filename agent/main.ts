@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { AppError, createLog, DEFAULTS, EXIT_CODES, systemClock } from '../shared/base/index.ts';
 import { ID_PATTERN } from '../shared/wire/index.ts';
 import { runAgent, type AgentOptions } from './agent.ts';
+import { rehearse } from './rehearsal.ts';
 
 /** The agent process: one engine. Its options come as one JSON object in `MUSTER_AGENT_OPTIONS`, put there by the `muster agent` and
  *  `muster run` commands, which own the command line. With an IPC channel it ends when its parent does. */
@@ -18,7 +19,9 @@ process.on('SIGINT', process.channel === undefined ? end : () => undefined);
 process.on('disconnect', end);
 
 try {
-  await runAgent(options(), systemClock, log, ending.signal);
+  const given = options();
+  await rehearse(systemClock);
+  await runAgent(given, systemClock, log, ending.signal);
   process.exitCode = EXIT_CODES.passed.code;
 } catch (thrown) {
   if (thrown instanceof AppError) {
