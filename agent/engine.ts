@@ -7,7 +7,8 @@ import { HealthMonitor } from './health.ts';
 import type { SealedInterval } from './outbox.ts';
 import { Pacer } from './pacer.ts';
 import { createHttpContext, type HttpContext } from './protocol/index.ts';
-import { Recorder } from './recorder.ts';
+import type { Recorder } from './recorder.ts';
+import { createRecorder } from './warm-up.ts';
 
 export interface EngineOptions {
   readonly agentId: string;
@@ -40,6 +41,7 @@ export class Engine {
   private readonly options: EngineOptions;
   private readonly http: HttpContext;
   private readonly recorder: Recorder;
+  private readonly beginRecording: (zeroUs: number) => void;
   private readonly flows: ReadyFlows;
   private readonly health: HealthMonitor;
   private readonly pacer: Pacer;
@@ -64,23 +66,25 @@ export class Engine {
       tls: workload.http.tls,
       http: workload.http,
     });
-    const recorder = new Recorder();
-    return new Engine(options, http, recorder, await readyFlows(workload, plan, recorder, http));
+    const { recorder, begin } = createRecorder(plan);
+    return new Engine(options, http, recorder, begin, await readyFlows(workload, plan, recorder, http));
   }
 
-  private constructor(options: EngineOptions, http: HttpContext, recorder: Recorder, flows: ReadyFlows) {
+  private constructor(options: EngineOptions, http: HttpContext, recorder: Recorder, begin: (zeroUs: number) => void, flows: ReadyFlows) {
     this.options = options;
     this.http = http;
     this.recorder = recorder;
+    this.beginRecording = begin;
     this.flows = flows;
     this.intervalUs = options.plan.intervalMs * 1000;
     this.health = new HealthMonitor(options.clock);
-    this.pacer = new Pacer(options.clock, (nowUs) => this.turn(nowUs));
+    this.pacer = new Pacer(options.clock, (nowUs) => this.turn(nowUs), options.plan.pacing);
   }
 
   /** Runs the whole plan from `zeroUs` (agent clock) and resolves when its last iteration is over and sealed. Call once. */
   async run(zeroUs: number): Promise<EngineResult> {
     this.zeroUs = zeroUs;
+    this.beginRecording(zeroUs);
     this.boundaryUs = zeroUs + this.intervalUs;
     this.executors = this.options.plan.scenarios.map((scenario) => this.executor(scenario));
     await new Promise<void>((resolve) => {

@@ -1,11 +1,13 @@
 import type { Clock } from '../shared/base/index.ts';
-import { createSleeper, type Sleeper } from './sleeper.ts';
+import type { Pacing } from '../shared/plan/index.ts';
+import { createRelaxedSleeper, createSleeper, type Sleeper } from './sleeper.ts';
 
 /** Called once per turn with the one reading of the clock that everybody in the turn sees; returns the next instant something is due. */
 export type Turn = (nowUs: number) => number;
 
-/** A due instant nearer than this is not worth a sleep: waking the thread takes longer. The loop turns instead, I/O in between. */
-const SPIN_BELOW_US = 80;
+/** A due instant nearer than this is not worth a sleep: waking the thread takes longer. The loop turns instead, I/O in between.
+ *  Who is relaxed about a millisecond does not turn for less than one. */
+const SPIN_BELOW_US = { precise: 80, relaxed: 0 } as const satisfies Record<Pacing, number>;
 
 /** Wakes the event loop when something is due, far closer than timers do (see `sleeper.ts`), and fires everything due in one turn.
  *  It never waits for what it fires: waiting would hide the target's stalls (coordinated omission). */
@@ -13,14 +15,16 @@ export class Pacer {
   private readonly clock: Clock;
   private readonly turn: Turn;
   private readonly sleeper: Sleeper;
+  private readonly spinBelowUs: number;
   private dueUs = Infinity;
   private isSpinning = false;
   private isClosed = false;
 
-  constructor(clock: Clock, turn: Turn) {
+  constructor(clock: Clock, turn: Turn, pacing: Pacing = 'precise') {
     this.clock = clock;
     this.turn = turn;
-    this.sleeper = createSleeper(this.wake);
+    this.sleeper = pacing === 'relaxed' ? createRelaxedSleeper(clock, this.wake) : createSleeper(this.wake);
+    this.spinBelowUs = SPIN_BELOW_US[pacing];
   }
 
   /** Runs a turn now and sleeps until what it says is due next. Call it to start, and when something became due earlier. */
@@ -43,7 +47,7 @@ export class Pacer {
     this.dueUs = Infinity;
     this.dueUs = this.turn(nowUs);
     const waitUs = this.dueUs - nowUs;
-    if (waitUs > SPIN_BELOW_US) {
+    if (waitUs > this.spinBelowUs) {
       this.sleeper.sleepUntil(this.dueUs);
       return;
     }

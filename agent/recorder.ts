@@ -30,13 +30,13 @@ export class Recorder {
   private tagSets = 0;
 
   /** Everything one scenario records that is not a request. Call once per scenario. */
-  scenario(scenario: string): ScenarioRecorder {
-    return new ScenarioRecorder(this, scenario);
+  scenario(scenario: string): ScenarioSamples {
+    return new ScenarioRecorder(this, { scenario });
   }
 
-  /** The place where requests of one step are recorded. */
-  step(scenario: string, name: string, method: string): StepRecorder {
-    return new StepRecorder(this, scenario, name, method);
+  /** The place where requests of one step are recorded, under these `more` tags beside their own. */
+  step(scenario: string, name: string, method: string, more: Tags = {}): StepRecorder {
+    return new StepRecorder(this, scenario, name, method, more);
   }
 
   /** Ends the interval: returns what it measured and starts the next one empty. */
@@ -134,28 +134,37 @@ interface LiveGauge {
   max: number;
 }
 
-/** What a scenario records beside its requests. */
-export class ScenarioRecorder {
+/** What a scenario records beside its requests. `startUs` (agent clock) is when that began which a sample is about. */
+export interface ScenarioSamples {
+  iterationStarted(lagUs: number, activeVus: number, startUs: number): void;
+  iterationEnded(durationUs: number, isCompleted: boolean, activeVus: number, startUs: number): void;
+  iterationsDropped(count: number, startUs: number): void;
+  bytes(sent: number, received: number, startUs: number): void;
+  check(name: string, holds: boolean, startUs: number): void;
+}
+
+/** Records them all in one place, whenever they began. */
+export class ScenarioRecorder implements ScenarioSamples {
+  /** VUs are busy now, whatever phase their iterations belong to. */
+  readonly vus: LiveGauge;
   private readonly recorder: Recorder;
-  private readonly scenario: string;
+  private readonly tags: Tags;
   private readonly lag: LiveTrend;
   private readonly duration: LiveTrend;
   private readonly iterations: LiveCounter;
   private readonly dropped: LiveCounter;
-  private readonly vus: LiveGauge;
   private readonly sent: LiveCounter;
   private readonly received: LiveCounter;
   private readonly checks = new Map<string, LiveRate>();
 
-  constructor(recorder: Recorder, scenario: string) {
-    const tags = { scenario };
+  constructor(recorder: Recorder, tags: Tags, vus: LiveGauge = recorder.gauge('vus', tags)) {
     this.recorder = recorder;
-    this.scenario = scenario;
+    this.tags = tags;
     this.lag = recorder.trend('schedule_lag', tags);
     this.duration = recorder.trend('iteration_duration', tags);
     this.iterations = recorder.counter('iterations', tags);
     this.dropped = recorder.counter('dropped_iterations', tags);
-    this.vus = recorder.gauge('vus', tags);
+    this.vus = vus;
     this.sent = recorder.counter('data_sent', tags);
     this.received = recorder.counter('data_received', tags);
   }
@@ -188,7 +197,7 @@ export class ScenarioRecorder {
     let rate = this.checks.get(name);
     if (rate === undefined) {
       const own = this.checks.size < SERIES_MAX && this.recorder.reserveTagSet() ? name : OTHER;
-      rate = this.checks.get(own) ?? this.recorder.rate('checks', { scenario: this.scenario, check: own });
+      rate = this.checks.get(own) ?? this.recorder.rate('checks', { ...this.tags, check: own });
       this.checks.set(own, rate);
     }
     if (holds) rate.passes++;
@@ -210,14 +219,16 @@ export class StepRecorder {
   private readonly scenario: string;
   private readonly name: string;
   private readonly method: string;
+  private readonly more: Tags;
   private readonly outcomes: Outcome[] = [];
   private last: Outcome | undefined;
 
-  constructor(recorder: Recorder, scenario: string, name: string, method: string) {
+  constructor(recorder: Recorder, scenario: string, name: string, method: string, more: Tags = {}) {
     this.recorder = recorder;
     this.scenario = scenario;
     this.name = name;
     this.method = method;
+    this.more = more;
   }
 
   /** Records one request, however it ended. `intendedUs`: when it was wanted, on the exchange's clock. */
@@ -256,6 +267,7 @@ export class StepRecorder {
       method: this.method,
       status: String(status),
       ...(error === undefined ? {} : { error }),
+      ...this.more,
     };
     const { recorder } = this;
     const outcome: Outcome = {

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { systemClock } from '../shared/base/index.ts';
+import { systemClock, type Clock } from '../shared/base/index.ts';
 
 /** A helper thread that sleeps to a deadline. Node's own timers are late by about 0.6 ms at the median; a thread in `Atomics.wait`
  *  that posts a message wakes the loop about 0.1 ms late. */
@@ -56,6 +56,25 @@ export function createSleeper(onWake: () => void): Sleeper {
     },
   };
 }
+
+/** The same with a timer of Node's: no thread and no message, but it knows whole milliseconds only, and is late by about one more. */
+export function createRelaxedSleeper(clock: Clock, onWake: () => void): Sleeper {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    sleepUntil(deadlineUs) {
+      clearTimeout(timer);
+      // An instant that is never due needs no timer. Node fires at once what is further away than its timers count.
+      if (deadlineUs === Infinity) return;
+      timer = setTimeout(onWake, Math.min(TIMER_MS_MAX, Math.ceil((deadlineUs - clock.nowUs()) / 1000)));
+    },
+    close() {
+      clearTimeout(timer);
+      return Promise.resolve();
+    },
+  };
+}
+
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 const OFFSET_READINGS = 32;
 

@@ -1,4 +1,4 @@
-import { createSchedule, endUs, isOpen, type Plan } from '../shared/plan/index.ts';
+import { createSchedule, endUs, isOpen, warmupEndUs, type Plan } from '../shared/plan/index.ts';
 import type { Snapshot } from '../shared/report/index.ts';
 import { countRequests } from '../shared/sla/index.ts';
 import { selectValue } from '../shared/stats/index.ts';
@@ -51,6 +51,7 @@ export class Live {
       state,
       elapsedUs: Math.max(0, elapsedUs),
       durationUs: this.durationUs,
+      isWarmingUp: this.plan.scenarios.some((one) => elapsedUs >= one.startUs && elapsedUs < warmupEndUs(one)),
       plannedPerSecond: this.hasPlannedRate ? this.plannedPerSecond(elapsedUs) : 0,
       deliveredPerSecond,
       responseMs:

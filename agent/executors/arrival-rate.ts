@@ -24,6 +24,8 @@ export class ArrivalRate implements Executor {
   private readonly actors: Actor[] = [];
   /** When each VU's iteration under way started, by the VU's number; 0 while it is free. */
   private readonly startedAtUs: Float64Array;
+  /** When it was to start. */
+  private readonly intendedAtUs: Float64Array;
   private busyCount = 0;
   private cutUs = Infinity;
   private graceEndsUs: number;
@@ -35,6 +37,7 @@ export class ArrivalRate implements Executor {
     this.context = context;
     this.stripe = new Stripe(scenario, createSchedule(scenario, plan.seed), epochs, agentId);
     this.startedAtUs = new Float64Array(scenario.load.maxVus);
+    this.intendedAtUs = new Float64Array(scenario.load.maxVus);
     this.unused = epochs[0] === undefined ? [] : ownedVus(epochs[0], scenario.load, agentId).reverse();
     this.graceEndsUs = endUs(scenario) + scenario.gracefulStopUs;
     const ready = Math.min(this.unused.length, Math.ceil((scenario.load.preAllocatedVus * this.unused.length) / scenario.load.maxVus));
@@ -71,7 +74,7 @@ export class ArrivalRate implements Executor {
   stop(atUs: number, graceUs: number): void {
     this.cutUs = Math.min(this.cutUs, atUs);
     this.graceEndsUs = Math.min(this.graceEndsUs, atUs + graceUs);
-    this.drop(this.waiting.clear());
+    this.dropWaiting();
   }
 
   /** A VU's iteration is over: its next arrival may have been waiting for it. */
@@ -80,7 +83,7 @@ export class ArrivalRate implements Executor {
     this.startedAtUs[actor.vu] = 0;
     this.busyCount--;
     this.tally.end(isCompleted);
-    this.context.recorder.iterationEnded(endedAtUs - startedAtUs, isCompleted, this.busyCount);
+    this.context.recorder.iterationEnded(endedAtUs - startedAtUs, isCompleted, this.busyCount, this.intendedAtUs[actor.vu]!);
     if (this.waiting.length > 0 && !this.isOver) {
       const { firstIndex, firstIntendedUs } = this.waiting;
       this.waiting.shift();
@@ -102,7 +105,7 @@ export class ArrivalRate implements Executor {
   private arrive(index: number, intendedUs: number, nowUs: number): void {
     const actor = this.free.pop() ?? this.another();
     if (actor !== undefined) this.begin(actor, index, intendedUs, nowUs);
-    else if (!this.waiting.push(index, intendedUs)) this.drop(1);
+    else if (!this.waiting.push(index, intendedUs)) this.drop(intendedUs);
   }
 
   private another(): Actor | undefined {
@@ -120,22 +123,30 @@ export class ArrivalRate implements Executor {
     this.busyCount++;
     this.tally.started++;
     const startUs = this.context.zeroUs + nowUs;
+    const intendedAtUs = this.context.zeroUs + intendedUs;
     this.startedAtUs[actor.vu] = startUs;
-    this.context.recorder.iterationStarted(nowUs - intendedUs, this.busyCount);
-    actor.start(index, this.context.zeroUs + intendedUs, startUs);
+    this.intendedAtUs[actor.vu] = intendedAtUs;
+    this.context.recorder.iterationStarted(nowUs - intendedUs, this.busyCount, intendedAtUs);
+    actor.start(index, intendedAtUs, startUs);
   }
 
   /** The grace is over: what still waits was never started, what still runs is interrupted. */
   private finish(nowUs: number): void {
     this.isOver = true;
     this.cutUs = Math.min(this.cutUs, nowUs);
-    this.drop(this.waiting.clear());
+    this.dropWaiting();
     for (const actor of this.actors) if (this.startedAtUs[actor.vu]! > 0) actor.interrupt();
   }
 
-  private drop(count: number): void {
-    if (count === 0) return;
-    this.tally.dropped += count;
-    this.context.recorder.iterationsDropped(count);
+  private dropWaiting(): void {
+    while (this.waiting.length > 0) {
+      this.drop(this.waiting.firstIntendedUs);
+      this.waiting.shift();
+    }
+  }
+
+  private drop(intendedUs: number): void {
+    this.tally.dropped++;
+    this.context.recorder.iterationsDropped(1, this.context.zeroUs + intendedUs);
   }
 }

@@ -46,7 +46,7 @@ export class ClosedModel implements Executor {
     this.endUs = endUs(scenario);
     this.graceEndsUs = this.endUs + scenario.gracefulStopUs;
     const owned = epoch === undefined ? [] : ownedVus(epoch, scenario.load, context.agentId);
-    this.changes = owned.flatMap((vu) => changesOf({ vu, actor: undefined, isWanted: false, isBusy: false, startedAtUs: 0, round: 0 }, this.startUs, loops)).sort(byInstant); // prettier-ignore
+    this.changes = owned.flatMap((vu) => changesOf({ vu, actor: undefined, isWanted: false, isBusy: false, startedAtUs: 0, intendedAtUs: 0, round: 0 }, this.startUs, loops)).sort(byInstant); // prettier-ignore
   }
 
   get dueUs(): number {
@@ -99,7 +99,7 @@ export class ClosedModel implements Executor {
     this.active--;
     seat.isBusy = false;
     this.tally.end(isCompleted);
-    this.context.recorder.iterationEnded(endedAtUs - seat.startedAtUs, isCompleted, this.active);
+    this.context.recorder.iterationEnded(endedAtUs - seat.startedAtUs, isCompleted, this.active, seat.intendedAtUs);
     const nowUs = endedAtUs - this.context.zeroUs;
     this.begin(seat, nowUs, nowUs);
   }
@@ -138,8 +138,9 @@ export class ClosedModel implements Executor {
     this.active++;
     this.tally.started++;
     seat.startedAtUs = this.context.zeroUs + nowUs;
-    this.context.recorder.iterationStarted(nowUs - intendedUs, this.active);
-    seat.actor.start(index, this.context.zeroUs + intendedUs, seat.startedAtUs);
+    seat.intendedAtUs = this.context.zeroUs + intendedUs;
+    this.context.recorder.iterationStarted(nowUs - intendedUs, this.active, seat.intendedAtUs);
+    seat.actor.start(index, seat.intendedAtUs, seat.startedAtUs);
   }
 
   /** A VU will still come. */
@@ -161,7 +162,7 @@ export class ClosedModel implements Executor {
     this.areDropsCounted = true;
     const dropped = (this.loops.quota ?? 0) - this.tally.started;
     this.tally.dropped += dropped;
-    this.context.recorder.iterationsDropped(dropped);
+    this.context.recorder.iterationsDropped(dropped, this.context.zeroUs + this.endUs);
   }
 }
 
@@ -173,6 +174,8 @@ interface Seat {
   isBusy: boolean;
   /** On the agent's clock. */
   startedAtUs: number;
+  /** When it was to begin: where its VU was not wanted earlier, when the last one ended. */
+  intendedAtUs: number;
   /** Iterations begun. */
   round: number;
 }

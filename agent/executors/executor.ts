@@ -1,7 +1,7 @@
 import type { Epoch, Plan } from '../../shared/plan/index.ts';
 import type { ScenarioLedger } from '../../shared/stats/index.ts';
 import type { Actor } from '../flow/actor.ts';
-import type { ScenarioRecorder } from '../recorder.ts';
+import type { ScenarioSamples } from '../recorder.ts';
 
 /** One scenario's load on one agent. The engine turns it; it starts iterations and never waits for one. */
 export interface Executor {
@@ -29,7 +29,7 @@ export interface ExecutorContext {
   readonly agentId: string;
   /** The run's zero on the agent's clock: actors count from it. */
   readonly zeroUs: number;
-  readonly recorder: ScenarioRecorder;
+  readonly recorder: ScenarioSamples;
   /** Makes the actor of one VU. */
   createActor(vu: number): Actor;
   /** A due arrival was noticed this late. */

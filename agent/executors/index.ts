@@ -5,6 +5,7 @@ import { constantVus } from './constant-vus.ts';
 import type { Executor, ExecutorContext } from './executor.ts';
 import { perVuIterations } from './per-vu-iterations.ts';
 import { rampingVus } from './ramping-vus.ts';
+import { endingWithRows } from './row-pile.ts';
 import { sharedIterations } from './shared-iterations.ts';
 
 export type { Executor, ExecutorContext } from './executor.ts';
@@ -17,9 +18,9 @@ export function createExecutor(scenario: PlannedScenario, context: ExecutorConte
     case 'ramping-arrival-rate':
       return new ArrivalRate({ ...scenario, load }, context);
     case 'constant-vus':
-      return new ClosedModel({ ...scenario, load }, constantVus(load), context);
+      return new ClosedModel({ ...scenario, load }, endingWithRows(constantVus(load), load, epoch, context.agentId), context);
     case 'ramping-vus':
-      return new ClosedModel({ ...scenario, load }, rampingVus(load), context);
+      return new ClosedModel({ ...scenario, load }, endingWithRows(rampingVus(load), load, epoch, context.agentId), context);
     case 'per-vu-iterations':
     case 'shared-iterations': {
       const quota = epoch === undefined ? 0 : (ownedIterations(epoch, load, context.agentId) ?? 0);

@@ -35,13 +35,6 @@ export class WaitingLine {
     this.length--;
   }
 
-  clear(): number {
-    const { length } = this;
-    this.head = 0;
-    this.length = 0;
-    return length;
-  }
-
   private grow(): void {
     const indices = new Float64Array(this.indices.length * 2);
     const instants = new Float64Array(this.indices.length * 2);

@@ -1,5 +1,5 @@
 import type { Clock } from '../../shared/base/index.ts';
-import type { ScenarioRecorder } from '../recorder.ts';
+import type { ScenarioSamples } from '../recorder.ts';
 
 /** One virtual user: it runs one iteration at a time, on connections of its own. */
 export interface Actor {
@@ -16,7 +16,7 @@ export interface Actor {
 /** What an actor needs of the agent around it; the same object for every VU of a scenario. */
 export interface Surroundings {
   readonly clock: Clock;
-  readonly recorder: ScenarioRecorder;
+  readonly recorder: ScenarioSamples;
   /** Called before anything that ended at `endedUs` is recorded: an interval that is over is sealed first. */
   beforeSample(endedUs: number): void;
   /** Called when the VU has gone on after a response: arrivals that became due meanwhile are fired. */

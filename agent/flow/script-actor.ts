@@ -45,6 +45,8 @@ export class ScriptActor implements Actor {
   private isRunning = false;
   /** When the first request was wanted; 0 once there was one, or a pause: later ones are wanted when the script asks for them. */
   private firstWantedUs = 0;
+  /** When the request that ended last was wanted, or the iteration while there is none: what a check is about. */
+  private checkedUs = 0;
 
   constructor(vu: number, context: ScriptContext, around: Surroundings) {
     this.vu = vu;
@@ -56,6 +58,7 @@ export class ScriptActor implements Actor {
     this.generation++;
     this.isRunning = true;
     this.firstWantedUs = intendedUs;
+    this.checkedUs = intendedUs;
     for (const client of this.idle) client.beginIteration();
     void this.iterate(index, this.generation);
   }
@@ -118,7 +121,7 @@ export class ScriptActor implements Actor {
         request: (method, url, options) => request(method, url, options?.body, options),
       },
       check: (name, holds) => {
-        this.around.recorder.check(name, holds);
+        this.around.recorder.check(name, holds, this.checkedUs);
         return holds;
       },
       sleep: (duration) => {
@@ -197,7 +200,8 @@ export class ScriptActor implements Actor {
   private record(recorder: StepRecorder, exchange: Exchange, wantedUs: number, error: RequestError | undefined): void {
     this.around.beforeSample(exchange.endedUs);
     recorder.request(exchange, wantedUs, error);
-    this.around.recorder.bytes(exchange.bytesSent, exchange.bytesReceived);
+    this.checkedUs = wantedUs;
+    this.around.recorder.bytes(exchange.bytesSent, exchange.bytesReceived, wantedUs);
     this.around.afterResponse(exchange.endedUs);
   }
 

@@ -114,7 +114,7 @@ export class StepActor implements Actor {
     this.around.beforeSample(endedUs);
     if ((exchange.location !== '' || exchange.challenge !== '') && this.goesOn(step, exchange)) return;
     step.recorder.request(exchange, this.wantedUs, exchange.error ?? this.judge(step, exchange));
-    this.around.recorder.bytes(exchange.bytesSent, exchange.bytesReceived);
+    this.around.recorder.bytes(exchange.bytesSent, exchange.bytesReceived, this.wantedUs);
     if (this.isInterrupted) {
       this.end(false, endedUs);
       return;
@@ -130,7 +130,7 @@ export class StepActor implements Actor {
     const wire = nextHop(step, exchange, this.hops, this.values, this.http);
     if (wire === undefined) return false;
     step.recorder.request(exchange, this.wantedUs, undefined);
-    this.around.recorder.bytes(exchange.bytesSent, exchange.bytesReceived);
+    this.around.recorder.bytes(exchange.bytesSent, exchange.bytesReceived, this.wantedUs);
     const { endedUs } = exchange;
     this.hops++;
     this.wantedUs = endedUs;
@@ -147,7 +147,7 @@ export class StepActor implements Actor {
     const response = this.response.of(exchange);
     for (const check of step.checks) {
       const holds = check.holds(response);
-      this.around.recorder.check(check.name, holds);
+      this.around.recorder.check(check.name, holds, this.wantedUs);
       if (!holds) error ??= check.isOnStatus && exchange.status >= 400 ? 'status' : 'check';
     }
     for (const { slot, find } of step.captures) {

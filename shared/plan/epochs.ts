@@ -1,4 +1,4 @@
-import { maxVusOf, type ClosedLoad, type Load } from './plan.ts';
+import { maxVusOf, type ClosedLoad, type Load, type PerVuIterationsLoad } from './plan.ts';
 
 /** A span of run time with one fixed ownership. It ends where the next epoch begins. */
 export interface Epoch {
@@ -50,7 +50,7 @@ export function ownedIterations(epoch: Epoch, load: ClosedLoad, agent: string): 
     case 'ramping-vus':
       return undefined;
     case 'per-vu-iterations':
-      return ownedVus(epoch, load, agent).length * load.iterations;
+      return ownedVus(epoch, load, agent).reduce((sum, vu) => sum + roundsOf(load, vu), 0);
     case 'shared-iterations': {
       const owners = scenarioOwners(epoch, load);
       const rounds = Math.floor(load.iterations / owners.length);
@@ -58,4 +58,9 @@ export function ownedIterations(epoch: Epoch, load: ClosedLoad, agent: string): 
       return owners.reduce((sum, owner, position) => sum + (owner === agent ? rounds + (position < rest ? 1 : 0) : 0), 0);
     }
   }
+}
+
+/** Iterations that VU `vu` runs; its k-th has index k·vus + vu. */
+function roundsOf({ vus, iterations, indexLimit }: PerVuIterationsLoad, vu: number): number {
+  return indexLimit === undefined ? iterations : Math.min(iterations, Math.max(0, Math.ceil((indexLimit - vu) / vus)));
 }

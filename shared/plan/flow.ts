@@ -23,6 +23,8 @@ export type Flow = { readonly kind: 'steps'; readonly steps: readonly Step[] } |
 /** Data rows. `unique` and `sequential` go by global iteration index, so no two agents share a row by chance. */
 export interface RowSet {
   readonly order: 'unique' | 'sequential' | 'random';
+  /** A scenario that uses the set ends when its rows are used up; otherwise rows come round again. */
+  readonly endsScenario?: true;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
 }

@@ -5,8 +5,13 @@ export interface Plan {
   readonly seed: number;
   /** Length of one result interval, milliseconds. */
   readonly intervalMs: number;
+  /** How agents wait for what is due; absent: `precise`. */
+  readonly pacing?: Pacing;
   readonly scenarios: readonly PlannedScenario[];
 }
+
+/** `precise`: a helper thread wakes the loop, about 0.1 ms late. `relaxed`: Node's timers do, one to two milliseconds late and cheaper. */
+export type Pacing = 'precise' | 'relaxed';
 
 export interface PlannedScenario {
   readonly name: string;
@@ -14,13 +19,15 @@ export interface PlannedScenario {
   readonly startUs: number;
   /** How long iterations may go on past the scenario's end before they are interrupted, microseconds. */
   readonly gracefulStopUs: number;
+  /** What begins earlier than this after the scenario's zero is measured apart: it is in no total. Microseconds; absent: none. */
+  readonly warmupUs?: number;
   readonly load: Load;
 }
 
 /** An open model plans arrivals; a closed model plans VUs that loop. Names are k6's executor names. */
 export type Load = OpenLoad | ClosedLoad;
 
-export interface OpenLoad {
+export interface OpenLoad extends Limited {
   readonly kind: 'constant-arrival-rate' | 'ramping-arrival-rate';
   readonly arrivals: 'uniform' | 'poisson';
   /** Rates of `segments` are arrivals per this many microseconds. */
@@ -32,16 +39,22 @@ export interface OpenLoad {
   readonly maxVus: number;
 }
 
+/** A load that ends early because each of its iterations uses up a row of data. */
+export interface Limited {
+  /** Iterations from this index on are not planned; absent: no limit. Shared iterations need none: their count is the limit. */
+  readonly indexLimit?: number;
+}
+
 /** VUs are those of the whole cluster, not of each agent. */
 export type ClosedLoad = ConstantVusLoad | RampingVusLoad | PerVuIterationsLoad | SharedIterationsLoad;
 
-export interface ConstantVusLoad {
+export interface ConstantVusLoad extends Limited {
   readonly kind: 'constant-vus';
   readonly vus: number;
   readonly durationUs: number;
 }
 
-export interface RampingVusLoad {
+export interface RampingVusLoad extends Limited {
   readonly kind: 'ramping-vus';
   readonly startVus: number;
   /** Joined end to end; within one, the number of VUs follows a straight line, rounded to whole VUs. */
@@ -56,7 +69,7 @@ export interface VuStage {
 }
 
 /** Every VU runs `iterations` iterations; what is not begun after `maxDurationUs` is dropped. */
-export interface PerVuIterationsLoad {
+export interface PerVuIterationsLoad extends Limited {
   readonly kind: 'per-vu-iterations';
   readonly vus: number;
   readonly iterations: number;
@@ -121,7 +134,7 @@ export function isOpen(load: Load): load is OpenLoad {
 export function plannedIterations(load: ClosedLoad): number | undefined {
   switch (load.kind) {
     case 'per-vu-iterations':
-      return load.vus * load.iterations;
+      return Math.min(load.vus * load.iterations, load.indexLimit ?? Infinity);
     case 'shared-iterations':
       return load.iterations;
     case 'constant-vus':
@@ -133,4 +146,14 @@ export function plannedIterations(load: ClosedLoad): number | undefined {
 /** Run-relative instant by which every scenario has ended, graceful stops included, microseconds. */
 export function planEndUs(plan: Plan): number {
   return Math.max(...plan.scenarios.map((scenario) => endUs(scenario) + scenario.gracefulStopUs));
+}
+
+/** Run-relative instant before which an iteration or request of the scenario belongs to its warm-up; `-Infinity` when it has none. */
+export function warmupEndUs({ startUs, warmupUs }: PlannedScenario): number {
+  return warmupUs === undefined ? -Infinity : startUs + warmupUs;
+}
+
+/** Run-relative instant from which totals count, microseconds: the end of the first warm-up when every scenario has one, else 0. */
+export function countedFromUs({ scenarios }: Plan): number {
+  return Math.max(0, Math.min(...scenarios.map(warmupEndUs)));
 }

@@ -17,9 +17,18 @@ export function createSchedule(scenario: PlannedScenario, seed: number): Schedul
   const { load, startUs } = scenario;
   assert(isOpen(load), 'a closed load has no schedule');
   const curve = new RateCurve(load);
-  return load.arrivals === 'uniform'
-    ? new UniformSchedule(curve, startUs)
-    : new PoissonSchedule(curve, startUs, seedFor(seed, scenario.name));
+  const whole =
+    load.arrivals === 'uniform' ? new UniformSchedule(curve, startUs) : new PoissonSchedule(curve, startUs, seedFor(seed, scenario.name));
+  return load.indexLimit === undefined ? whole : limited(whole, load.indexLimit);
+}
+
+/** The first `limit` arrivals of a schedule, at the instants they have in the whole one. */
+function limited(whole: Schedule, limit: number): Schedule {
+  return {
+    count: Math.min(whole.count, limit),
+    instantUs: (n) => whole.instantUs(n),
+    countBefore: (us) => Math.min(whole.countBefore(us), limit),
+  };
 }
 
 interface Piece {

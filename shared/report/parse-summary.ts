@@ -40,6 +40,14 @@ export function parseSummary(unknown: unknown, where = 'summary.json'): Summary 
     if (section === 'submetrics' && unknown[section] === undefined) continue;
     for (const [name, metric] of Object.entries(at(section).record(unknown[section]))) checkMetric(at, `${section}.${name}`, metric);
   }
+  if (unknown['warmUps'] !== undefined)
+    at('warmUps')
+      .list(unknown['warmUps'])
+      .forEach((one, i) => {
+        const warmUp = at(`warmUps[${i}]`).record(one);
+        at(`warmUps[${i}].scenario`).text(warmUp['scenario']);
+        for (const name of ['seconds', 'iterations', 'requests']) at(`warmUps[${i}].${name}`).number(warmUp[name]);
+      });
   at('series')
     .list(unknown['series'])
     .forEach((one, i) => {

@@ -9,6 +9,8 @@ export interface Snapshot {
   readonly state: 'waiting' | 'preparing' | 'running' | 'draining' | 'finished';
   readonly elapsedUs: number;
   readonly durationUs: number;
+  /** A scenario is in its warm-up, which no number but the rates, VUs and drops here counts. */
+  readonly isWarmingUp?: boolean;
   readonly plannedPerSecond: number;
   /** Iterations started in the last interval, per second. */
   readonly deliveredPerSecond: number;
@@ -41,6 +43,7 @@ export function renderProgress(snapshot: Snapshot, width: number): string {
   return fit(
     [
       `${bar(snapshot)}${formatDurationUs(snapshot.elapsedUs)}/${formatDurationUs(snapshot.durationUs)}`,
+      ...(snapshot.isWarmingUp === true ? ['warming up'] : []),
       snapshot.plannedPerSecond > 0
         ? `${perSecond(snapshot.deliveredPerSecond)} of ${perSecond(snapshot.plannedPerSecond)}/s`
         : `${perSecond(snapshot.deliveredPerSecond)}/s`,

@@ -1,5 +1,15 @@
-import { addValue, emptyValue, selectValue, type Ledger, type Series, type SeriesValue, type Tags } from '../stats/index.ts';
+import {
+  addValue,
+  emptyValue,
+  isPartOfTotals,
+  selectValue,
+  type Ledger,
+  type Series,
+  type SeriesValue,
+  type Tags,
+} from '../stats/index.ts';
 import type { AgentHealth, Grade, Validity, Verdict } from '../sla/index.ts';
+import { summariseWarmUps, type WarmUp, type WarmUpSummary } from './warm-up.ts';
 
 /** `summary.json`: one run in numbers. Times are milliseconds with three decimals, that is whole microseconds. */
 export interface Summary {
@@ -7,7 +17,10 @@ export interface Summary {
   readonly run: SummaryRun;
   readonly ledger: Ledger;
   readonly validity: { readonly grade: Grade; readonly reasons: readonly SummaryReason[] };
-  /** By metric, over all its series. */
+  /** What began while scenarios warmed up: in no metric and no threshold, but in the ledger and, by the tag `phase`, in `series`.
+   *  Absent when no scenario has a warm-up. */
+  readonly warmUps?: readonly WarmUpSummary[];
+  /** By metric, over all its series that belong to no phase. */
   readonly metrics: Readonly<Record<string, MetricSummary>>;
   /** By selector, as thresholds write it (`http_req_duration{expected_response:true}`): the part of a metric whose tags match. */
   readonly submetrics: Readonly<Record<string, MetricSummary>>;
@@ -61,7 +74,7 @@ export type PercentileName = (typeof PERCENTILES)[number];
 export interface CounterSummary {
   readonly type: 'counter';
   readonly count: number;
-  /** Per second of the run. */
+  /** Per second of the run, without the warm-up when every scenario has one. */
   readonly rate: number;
 }
 
@@ -107,8 +120,12 @@ export interface AgentSummary {
 
 export interface SummaryInput {
   readonly run: Omit<SummaryRun, 'durationSeconds'>;
-  /** Measured length of the run: what counters are divided by. */
+  /** Measured length of the run. */
   readonly durationUs: number;
+  /** Run-relative instant from which totals count: counters are divided by the time since. The start of the run by default. */
+  readonly countedFromUs?: number;
+  /** Scenarios that warm up. */
+  readonly warmUps?: readonly WarmUp[];
   readonly ledger: Ledger;
   readonly validity: Validity;
   readonly totals: Iterable<Series>;
@@ -121,14 +138,17 @@ export interface SummaryInput {
 export function summarise(input: SummaryInput): Summary {
   const { run, durationUs, ledger, validity, verdicts } = input;
   const totals = [...input.totals].sort(bySeries);
+  const warmUps = summariseWarmUps(input.warmUps ?? [], totals);
+  const countedUs = durationUs - (input.countedFromUs ?? 0);
   return {
     schemaVersion: 1,
     run: { ...run, durationSeconds: rounded(durationUs / 1_000_000, 6) },
     ledger,
     validity: { grade: validity.grade, reasons: validity.reasons },
-    metrics: summariseMetrics(totals, durationUs),
-    submetrics: summariseSubmetrics(totals, durationUs, verdicts),
-    series: totals.map(({ metric, tags, value }) => ({ metric, tags, ...summariseValue(value, durationUs) })),
+    ...(warmUps.length === 0 ? {} : { warmUps }),
+    metrics: summariseMetrics(totals, countedUs),
+    submetrics: summariseSubmetrics(totals, countedUs, verdicts),
+    series: totals.map(({ metric, tags, value }) => ({ metric, tags, ...summariseValue(value, countedUs) })),
     thresholds: verdicts.map(summariseVerdict),
     agents: summariseAgents(input.health, input.agentsLost),
   };
@@ -171,7 +191,8 @@ export function selectorText(metric: string, tags: Tags): string {
 
 function summariseMetrics(totals: readonly Series[], durationUs: number): Record<string, MetricSummary> {
   const sums = new Map<string, SeriesValue>();
-  for (const { metric, value } of totals) {
+  for (const { metric, tags, value } of totals) {
+    if (!isPartOfTotals(tags)) continue;
     let sum = sums.get(metric);
     if (sum === undefined) {
       sum = emptyValue(value.kind);

@@ -1,5 +1,5 @@
 import { formatBytes, formatDurationUs } from '../base/index.ts';
-import { METRICS } from '../stats/index.ts';
+import { isPartOfTotals, METRICS } from '../stats/index.ts';
 import { dotted, formatCount, formatMs, formatPercent, oneLine } from './format.ts';
 import type { Paint } from './paint.ts';
 import { selectorText, type MetricSummary, type Summary, type ThresholdSummary, type TrendSummary } from './summary.ts';
@@ -50,7 +50,7 @@ export function checkLines({ metrics, series }: Summary, paint: Paint): string[]
   if (total?.type !== 'rate' || total.passes + total.fails === 0) return [];
   const byName = new Map<string, { passes: number; fails: number }>();
   for (const one of series) {
-    if (one.metric !== 'checks' || one.type !== 'rate') continue;
+    if (one.metric !== 'checks' || one.type !== 'rate' || !isPartOfTotals(one.tags)) continue;
     const name = one.tags['check'] ?? one.tags['name'] ?? '';
     const sum = byName.get(name) ?? { passes: 0, fails: 0 };
     byName.set(name, { passes: sum.passes + one.passes, fails: sum.fails + one.fails });
@@ -123,6 +123,7 @@ function trendText({ count, mean, min, max, percentiles, overflow }: TrendSummar
 export function errorLines({ series }: Summary, paint: Paint): string[] {
   const byKind = new Map<string, number>();
   for (const one of series) {
+    if (!isPartOfTotals(one.tags)) continue;
     const kind = one.tags['error'];
     if (one.metric === 'http_reqs' && one.type === 'counter' && kind !== undefined) byKind.set(kind, (byKind.get(kind) ?? 0) + one.count);
   }

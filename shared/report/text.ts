@@ -1,6 +1,7 @@
 import { createPaint } from './paint.ts';
 import type { Summary } from './summary.ts';
 import { checkLines, errorLines, metricLines, thresholdLines } from './text-measured.ts';
+import { warmUpLines } from './warm-up.ts';
 import { agentLines, lagLines, ledgerLines, resultLines, validityLines } from './text-proof.ts';
 
 /** The closing summary, for people, at most 100 columns where names allow: measured values in k6's layout first, then the proof that
@@ -10,6 +11,7 @@ export function renderSummary(summary: Summary, options: { readonly color: boole
   const sections: readonly (readonly [title: string, lines: readonly string[]])[] = [
     ['CHECKS', checkLines(summary, paint)],
     ['METRICS', metricLines(summary)],
+    ['WARM-UP', warmUpLines(summary)],
     ['ERRORS', errorLines(summary, paint)],
     ['AGENTS', agentLines(summary, paint)],
     ['SCHEDULE', lagLines(summary)],

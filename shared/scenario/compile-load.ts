@@ -1,4 +1,4 @@
-import { ITERATIONS_MAX, parseDurationUs, parseRate, VUS_MAX } from '../base/index.ts';
+import { formatDurationUs, ITERATIONS_MAX, parseDurationUs, parseRate, VUS_MAX } from '../base/index.ts';
 import { loadDurationUs, maxVusOf, type Load, type OpenLoad, type PlannedScenario, type Segment } from '../plan/index.ts';
 import { describe } from './describe.ts';
 import type { Path, Report } from './problems.ts';
@@ -15,10 +15,16 @@ export function compileScenario(
   const path: Path = ['scenarios', name];
   const load = isOpenDefinition(definition) ? openLoad(definition, iterationUs, path, report) : closedLoad(definition, path, report);
   if (load === undefined) return undefined;
+  const warmupUs = durationUs(definition.warmup, 0);
+  if (warmupUs >= loadDurationUs(load)) {
+    report([...path, 'warmup'], `expected less than the load lasts (${formatDurationUs(loadDurationUs(load))}): nothing would be measured`);
+    return undefined;
+  }
   return {
     name,
     startUs: durationUs(definition.startTime, 0),
     gracefulStopUs: durationUs(definition.gracefulStop, GRACEFUL_STOP_US_DEFAULT),
+    ...(warmupUs > 0 ? { warmupUs } : {}),
     load,
   };
 }

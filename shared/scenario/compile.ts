@@ -12,6 +12,7 @@ import type { ProblemList } from './problems.ts';
 import type { RequestDefaults } from './request.ts';
 import { isSeed, reportShape, scenarioSchema } from './schema.ts';
 import type { Scope } from './scope.ts';
+import { limitByRows } from './row-limit.ts';
 import { placeAfter } from './start-after.ts';
 import type { TlsFiles } from './tls-files.ts';
 import { resolveVars } from './vars.ts';
@@ -81,6 +82,7 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
     name: typeof document['name'] === 'string' ? document['name'] : source.fallbackName,
     seed: overrides.seed ?? (typeof seed === 'number' && isSeed(seed) ? seed : SEED_DEFAULT),
     intervalMs: intervalUs / 1_000,
+    ...(document['pacing'] === 'relaxed' ? { pacing: 'relaxed' } : {}),
     scenarios: placeAfter(planned, after, Object.keys(scenarios), report),
   };
   const hasFunctions = Object.values(flows).some((flow) => flow.kind === 'script');
@@ -98,7 +100,8 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
   if (bytes > WORKLOAD_BYTES_MAX) {
     report([], `flows, data and code are ${String(bytes)} bytes together; at most ${String(WORKLOAD_BYTES_MAX)} travel to the agents`);
   }
-  return { plan, workload, thresholds, warnings: warningsOf(plan, workload, thresholds) };
+  const limited = limitByRows(plan, workload);
+  return { plan: limited.plan, workload, thresholds, warnings: [...limited.warnings, ...warningsOf(limited.plan, workload, thresholds)] };
 }
 
 /** Equal files give equal runs, so the default is fixed too. */

@@ -21,7 +21,16 @@ export async function loadDataSets(
       report(['data', name], `a data set is named by a letter, then letters, digits, _ or -; ${RESERVED_NAMES.join(', ')} are taken`);
     }
     const set = dataSetSchema.safeParse(raw);
-    sets.set(name, set.success ? await loadDataSet(set.data.file, set.data.order ?? 'sequential', scenarioFile, name, report) : undefined);
+    if (!set.success) {
+      sets.set(name, undefined);
+      continue;
+    }
+    const { file, order = 'sequential', whenExhausted } = set.data;
+    if (whenExhausted !== undefined && order !== 'unique')
+      report(['data', name, 'whenExhausted'], `it is for order: unique; ${order} rows are never used up`);
+    const rows = await loadDataSet(file, order, scenarioFile, name, report);
+    const endsScenario = order === 'unique' && whenExhausted !== 'recycle';
+    sets.set(name, rows !== undefined && endsScenario ? { ...rows, endsScenario: true } : rows);
   }
   return sets;
 }

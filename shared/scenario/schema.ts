@@ -51,6 +51,8 @@ const scalarsOrLists = z.record(
   says('a mapping of names to text, numbers, true/false or lists of them'),
 );
 const order = z.enum(['unique', 'sequential', 'random'], says('unique, sequential or random'));
+const whenExhausted = z.enum(['stop', 'recycle'], says('stop or recycle'));
+const pacing = z.enum(['precise', 'relaxed'], says('precise or relaxed'));
 const arrivals = z.enum(['uniform', 'poisson'], says('uniform or poisson'));
 
 const credentials = strict('{ user, password }', { user: text, password: text });
@@ -182,6 +184,7 @@ const placed = {
   startTime: duration.optional(),
   startAfter: text.optional(),
   gracefulStop: duration.optional(),
+  warmup: duration.optional(),
 };
 const open = {
   timeUnit: positiveDuration.optional(),
@@ -255,6 +258,7 @@ export type ScenarioDefinition = z.infer<typeof scenarioSchema>;
 export const dataSetSchema = strict('a data set such as { file: users.csv, order: unique }', {
   file: leaf(z.string(), 'the path of a .csv or .json file, relative to this file', (value) => value !== ''),
   order: order.optional(),
+  whenExhausted: whenExhausted.optional(),
 });
 
 export const defaultsSchema = strict('a mapping with timeout and headers', { timeout: timeout.optional(), headers: scalars.optional() });
@@ -284,6 +288,7 @@ function scenarioFile<S extends z.ZodType>(scenarioOfFile: S) {
       )
       .optional(),
     interval: interval.optional(),
+    pacing: pacing.optional(),
   });
 }
 

@@ -17,6 +17,8 @@ export interface ScenarioFile {
   readonly thresholds?: Readonly<Record<string, readonly ThresholdDefinition[]>>;
   /** Length of one result interval, `1s` by default. */
   readonly interval?: Duration;
+  /** `precise` (default): arrivals are noticed about 0.1 ms late; `relaxed`: one or two milliseconds, at less CPU. */
+  readonly pacing?: 'precise' | 'relaxed';
 }
 
 /** How agents speak HTTP. */
@@ -74,6 +76,8 @@ export interface DataSet {
   /** A .csv file with a header, or a .json file with a list of flat objects; relative to the scenario file. */
   readonly file: string;
   readonly order?: 'unique' | 'sequential' | 'random';
+  /** Of `unique` rows: `stop` (default) ends the scenario when they are used up, `recycle` begins again with the first. */
+  readonly whenExhausted?: 'stop' | 'recycle';
 }
 
 export type Scenario = ConstantArrivalRate | RampingArrivalRate | ConstantVus | RampingVus | PerVuIterations | SharedIterations;
@@ -83,6 +87,8 @@ interface AnyScenario {
   /** Starts when the load of that scenario ends; `startTime` counts from there. */
   readonly startAfter?: string;
   readonly gracefulStop?: Duration;
+  /** What begins in this time from the scenario's start is measured apart and counts in no total and no threshold. */
+  readonly warmup?: Duration;
   readonly flow: readonly StepDefinition[] | FlowFunction;
 }
 

@@ -41,7 +41,8 @@ function repeatedRows(plan: Plan, workload: Workload): string[] {
   });
 }
 
-function usedRows(workload: Workload, scenarios: readonly string[]): ReadonlySet<string> {
+/** Data sets that the steps of these scenarios refer to. */
+export function usedRows(workload: Pick<Workload, 'flows'>, scenarios: readonly string[]): ReadonlySet<string> {
   const used = new Set<string>();
   for (const scenario of scenarios) {
     const flow = workload.flows[scenario];

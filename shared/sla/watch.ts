@@ -11,15 +11,18 @@ export class ThresholdWatch {
   private readonly plain: readonly Threshold[];
   private readonly order: readonly Threshold[];
   private readonly windows: readonly Window[];
+  private readonly countedFromUs: number;
   private aborting: Threshold | undefined;
 
   /** `loadEndUs`: counters are not judged over windows that reach past it, because after the last planned arrival fewer
-   *  requests are the plan and no failure. */
-  constructor(thresholds: readonly Threshold[], intervalUs: number, loadEndUs = Infinity) {
+   *  requests are the plan and no failure. `countedFromUs`: what was measured earlier is in no total, so windows begin there and counters
+   *  are divided by the time since. */
+  constructor(thresholds: readonly Threshold[], intervalUs: number, loadEndUs = Infinity, countedFromUs = 0) {
     this.order = thresholds;
+    this.countedFromUs = countedFromUs;
     this.plain = thresholds.filter(({ windowUs }) => windowUs === undefined);
     this.windows = thresholds.flatMap((threshold) =>
-      threshold.windowUs === undefined ? [] : [new Window(threshold, threshold.windowUs, intervalUs, loadEndUs)],
+      threshold.windowUs === undefined ? [] : [new Window(threshold, threshold.windowUs, intervalUs, loadEndUs, countedFromUs)],
     );
   }
 
@@ -28,8 +31,10 @@ export class ThresholdWatch {
   add(interval: MergedInterval, totals: Iterable<Series>, elapsedUs: number): readonly Verdict[] {
     const all = [...totals];
     const verdicts = new Map<Threshold, Verdict>();
-    for (const threshold of this.plain) {
-      const verdict = judge(threshold, selectValue(all, threshold.metric, threshold.tags), elapsedUs, 'run');
+    const countedUs = elapsedUs - this.countedFromUs;
+    // Counters stand at 0 while nothing counts yet, which says nothing.
+    for (const threshold of countedUs > 0 ? this.plain : []) {
+      const verdict = judge(threshold, selectValue(all, threshold.metric, threshold.tags), countedUs, 'run');
       verdicts.set(threshold, verdict);
       if (verdict.kind === 'fail') this.mayAbort(threshold, elapsedUs);
     }
@@ -52,12 +57,13 @@ export class ThresholdWatch {
   final(totals: Iterable<Series>, durationUs: number): Verdict[] {
     const all = [...totals];
     const verdicts = new Map<Threshold, Verdict>();
+    const countedUs = durationUs - this.countedFromUs;
     for (const threshold of this.plain) {
-      verdicts.set(threshold, judge(threshold, selectValue(all, threshold.metric, threshold.tags), durationUs, 'run'));
+      verdicts.set(threshold, judge(threshold, selectValue(all, threshold.metric, threshold.tags), countedUs, 'run'));
     }
     for (const window of this.windows) {
       const { threshold } = window;
-      const whole = judge(threshold, selectValue(all, threshold.metric, threshold.tags), durationUs, 'run-shorter-than-window');
+      const whole = judge(threshold, selectValue(all, threshold.metric, threshold.tags), countedUs, 'run-shorter-than-window');
       verdicts.set(threshold, window.wasFull ? (window.worst ?? { kind: 'no-data', threshold }) : whole);
     }
     return this.inOrder(verdicts);
@@ -80,15 +86,17 @@ class Window {
   private readonly intervals: number;
   private readonly intervalUs: number;
   private readonly loadEndUs: number;
+  private readonly countedFromUs: number;
   /** By interval index; intervals without samples are not in it. Holds only the last `intervals` indices. */
   private readonly slots = new Map<number, Slot>();
   private newest = -1;
 
-  constructor(threshold: Threshold, windowUs: number, intervalUs: number, loadEndUs: number) {
+  constructor(threshold: Threshold, windowUs: number, intervalUs: number, loadEndUs: number, countedFromUs: number) {
     this.threshold = threshold;
     this.intervals = Math.max(1, Math.ceil(windowUs / intervalUs));
     this.intervalUs = intervalUs;
     this.loadEndUs = loadEndUs;
+    this.countedFromUs = countedFromUs;
   }
 
   /** Returns the verdict on the newest window, `undefined` while it is not full. */
@@ -117,7 +125,7 @@ class Window {
   private slide(newest: number, total: SeriesValue | undefined): Verdict | undefined {
     this.newest = newest;
     for (const index of this.slots.keys()) if (index <= newest - this.intervals) this.slots.delete(index);
-    if (newest + 1 < this.intervals) return undefined;
+    if ((newest + 1 - this.intervals) * this.intervalUs < this.countedFromUs) return undefined;
     this.wasFull = true;
     if (total?.kind === 'counter' && (newest + 1) * this.intervalUs > this.loadEndUs) return undefined;
     const verdict = judge(this.threshold, this.sum(total), this.intervals * this.intervalUs, 'worst-window');

@@ -57,8 +57,18 @@ export function selectValue(series: Iterable<Series>, metric: string, wanted: Ta
   return total;
 }
 
-/** True when `tags` hold every tag of `wanted`. `expected_response` is derived, as k6 names it: true where no `error` tag is. */
+/** The tag of what was measured while a scenario warmed up. */
+export const WARM_UP = { phase: 'warmup' } as const satisfies Tags;
+
+/** False for what belongs to a phase of its own, such as a warm-up: it is measured and drawn, but in no total. */
+export function isPartOfTotals(tags: Tags): boolean {
+  return tags['phase'] === undefined;
+}
+
+/** True when `tags` hold every tag of `wanted`, and belong to no phase that `wanted` does not name.
+ *  `expected_response` is derived, as k6 names it: true where no `error` tag is. */
 export function matches(tags: Tags, wanted: Tags): boolean {
+  if (!isPartOfTotals(tags) && wanted['phase'] === undefined) return false;
   for (const [key, value] of Object.entries(wanted)) {
     const own = key === 'expected_response' ? String(tags['error'] === undefined) : tags[key];
     if (own !== value) return false;

@@ -3,12 +3,20 @@ import { isOpen, type ClosedLoad, type Epoch, type Load, type Plan, type Planned
 import type * as proto from '../../proto/gen/muster/v1/plan.ts';
 
 export function planToWire(plan: Plan): proto.Plan {
-  return { name: plan.name, seed: plan.seed, intervalMs: plan.intervalMs, scenarios: plan.scenarios.map(scenarioToWire) };
+  const { name, seed, intervalMs, pacing = '', scenarios } = plan;
+  return { name, seed, intervalMs, pacing, scenarios: scenarios.map(scenarioToWire) };
 }
 
 /** Throws `AppError('SCENARIO_INVALID')` on a load model this build does not know. */
 export function planFromWire(plan: proto.Plan): Plan {
-  return { name: plan.name, seed: plan.seed, intervalMs: plan.intervalMs, scenarios: plan.scenarios.map(scenarioFromWire) };
+  const { name, seed, intervalMs, pacing, scenarios } = plan;
+  return {
+    name,
+    seed,
+    intervalMs,
+    ...(pacing === 'relaxed' || pacing === 'precise' ? { pacing } : {}),
+    scenarios: scenarios.map(scenarioFromWire),
+  };
 }
 
 export function epochToWire(epoch: Epoch): proto.Epoch {
@@ -20,11 +28,21 @@ export function epochFromWire(epoch: proto.Epoch): Epoch {
 }
 
 function scenarioToWire(scenario: PlannedScenario): proto.Scenario {
-  return { ...scenario, load: loadToWire(scenario.load) };
+  const { name, startUs, gracefulStopUs, warmupUs = 0, load } = scenario;
+  const indexLimit = load.kind === 'shared-iterations' ? undefined : load.indexLimit;
+  return { name, startUs, gracefulStopUs, warmupUs, indexLimit, load: loadToWire(load) };
 }
 
 function scenarioFromWire(scenario: proto.Scenario): PlannedScenario {
-  return { ...scenario, load: loadFromWire(scenario) };
+  const { name, startUs, gracefulStopUs, warmupUs, indexLimit } = scenario;
+  const load = loadFromWire(scenario);
+  return {
+    name,
+    startUs,
+    gracefulStopUs,
+    ...(warmupUs > 0 ? { warmupUs } : {}),
+    load: indexLimit === undefined || load.kind === 'shared-iterations' ? load : { ...load, indexLimit },
+  };
 }
 
 function loadToWire(load: Load): NonNullable<proto.Scenario['load']> {

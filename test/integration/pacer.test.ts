@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { Pacer } from '../../agent/pacer.ts';
-import { createSleeper } from '../../agent/sleeper.ts';
+import { createRelaxedSleeper, createSleeper } from '../../agent/sleeper.ts';
 import { systemClock } from '../../shared/base/index.ts';
+import type { Pacing } from '../../shared/plan/index.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 /** The helper thread posts this much early, because a message takes longer than that to arrive. */
@@ -71,7 +72,49 @@ describe('the sleeper', () => {
   });
 });
 
+describe('the relaxed sleeper', () => {
+  test('wakes once for the last deadline it was given, not before it, and without a thread', async () => {
+    const before = threads();
+    const wakes: number[] = [];
+    const sleeper = createRelaxedSleeper(systemClock, () => wakes.push(systemClock.nowUs()));
+    close = () => sleeper.close();
+    sleeper.sleepUntil(systemClock.nowUs() + 1_000);
+    const lateUs = systemClock.nowUs() + 20_300;
+    sleeper.sleepUntil(lateUs);
+    expect(threads()).toBe(before);
+    await waitUntil('it woke', () => wakes.length > 0);
+    // Timers count from the loop's own reading of the clock, which may be a millisecond old.
+    expect(wakes[0]).toBeGreaterThanOrEqual(lateUs - 1_000);
+    expect(wakes.length).toBe(1);
+  });
+
+  test('sleeps for ever, or for months, without waking', async () => {
+    let wakes = 0;
+    const sleeper = createRelaxedSleeper(systemClock, () => wakes++);
+    close = () => sleeper.close();
+    sleeper.sleepUntil(systemClock.nowUs() + 90 * 86_400e6);
+    await waitUntil('some turns of the loop are over', turnsOver(5));
+    sleeper.sleepUntil(Infinity);
+    await waitUntil('some more turns are over', turnsOver(5));
+    expect(wakes).toBe(0);
+  });
+});
+
 describe('the pacer', () => {
+  test('relaxed, fires every instant in order and none before it is due, though several in one turn', async () => {
+    const startUs = systemClock.nowUs() + 5_000;
+    const turns: number[] = [];
+    const { lateUs, fired } = await paced(
+      Array.from({ length: 300 }, (_, i) => startUs + i * 250),
+      turns,
+      'relaxed',
+    );
+    expect(fired).toBe(300);
+    expect(Math.min(...lateUs)).toBeGreaterThanOrEqual(0);
+    // Timers know whole milliseconds, in which four fall due: it neither spins between them nor wakes for each.
+    expect(turns.length).toBeLessThan(150);
+  });
+
   test('fires every instant, in order, when it is due or after, and never before', async () => {
     const startUs = systemClock.nowUs() + 5_000;
     const { lateUs, fired } = await paced(Array.from({ length: 300 }, (_, i) => startUs + i * 700));
@@ -139,22 +182,33 @@ describe('the pacer', () => {
 });
 
 /** Paces these instants to the last; `turns` is filled with how many fired in each turn. */
-async function paced(instants: readonly number[], turns: number[] = []): Promise<{ readonly lateUs: number[]; readonly fired: number }> {
+async function paced(
+  instants: readonly number[],
+  turns: number[] = [],
+  pacing: Pacing = 'precise',
+): Promise<{ readonly lateUs: number[]; readonly fired: number }> {
   const lateUs: number[] = [];
   let next = 0;
   await new Promise<void>((resolve) => {
-    const pacer = new Pacer(systemClock, (nowUs) => {
+    const turn = (nowUs: number): number => {
       const from = next;
       while (next < instants.length && instants[next]! <= nowUs) lateUs.push(nowUs - instants[next++]!);
       if (next > from) turns.push(next - from);
       if (next < instants.length) return instants[next]!;
       resolve();
       return Infinity;
-    });
+    };
+    const pacer = new Pacer(systemClock, turn, pacing);
     close = () => pacer.close();
     pacer.wake();
   });
   return { lateUs, fired: next };
+}
+
+/** True once it was asked this often: `waitUntil` lets the loop turn in between. */
+function turnsOver(count: number): () => boolean {
+  let turns = 0;
+  return () => ++turns > count;
 }
 
 /** Worker threads of this process, by their ports. */

@@ -49,8 +49,9 @@ const openLoad: fc.Arbitrary<OpenLoad> = fc
     timeUnitUs: fc.constantFrom(1_000, SECOND_US, 60 * SECOND_US, 333_333),
     segments,
     maxVus: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.constant(500)),
+    indexLimit: fc.option(fc.nat({ max: 300 }), { nil: undefined, freq: 3 }),
   })
-  .map(({ arrivals, timeUnitUs, segments: drawn, maxVus }) => {
+  .map(({ arrivals, timeUnitUs, segments: drawn, maxVus, indexLimit }) => {
     // Rates that would make more arrivals than a test can walk are scaled down.
     const planned = drawn.reduce(
       (sum, { durationUs, startRate, endRate }) => sum + ((startRate + endRate) * durationUs) / 2 / timeUnitUs,
@@ -62,7 +63,8 @@ const openLoad: fc.Arbitrary<OpenLoad> = fc
       startRate: startRate * scale,
       endRate: endRate * scale,
     }));
-    return { kind: 'ramping-arrival-rate', arrivals, timeUnitUs, segments: scaled, preAllocatedVus: 1, maxVus } as const;
+    const limit = indexLimit === undefined ? {} : { indexLimit };
+    return { kind: 'ramping-arrival-rate', arrivals, timeUnitUs, segments: scaled, preAllocatedVus: 1, maxVus, ...limit } as const;
   });
 
 const openScenario: fc.Arbitrary<PlannedScenario & { readonly load: OpenLoad }> = fc.record({
@@ -132,7 +134,7 @@ describe('a schedule', () => {
   test('of uniform arrivals has as many as the rate has area, and the nth where the area below it is n', () => {
     fc.assert(
       fc.property(openScenario, seeds, (drawn, seed) => {
-        const scenario = { ...drawn, load: { ...drawn.load, arrivals: 'uniform' } as const };
+        const scenario = { ...drawn, load: { ...drawn.load, arrivals: 'uniform', indexLimit: Infinity } as const };
         const schedule = createSchedule(scenario, seed);
         const area = areaUntil(scenario.load, Infinity);
         expect(schedule.count).toBeGreaterThanOrEqual(Math.ceil(area - 1e-6));

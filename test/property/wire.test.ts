@@ -23,7 +23,10 @@ const real = fc.double({ min: 0, max: 1e15, noNaN: true });
 const text = fc.string({ unit: 'grapheme', maxLength: 20 });
 
 const load: fc.Arbitrary<Load> = fc.oneof(
-  fc.record({ kind: fc.constant('constant-vus' as const), vus: small, durationUs: whole }),
+  fc.record(
+    { kind: fc.constant('constant-vus' as const), vus: small, durationUs: whole, indexLimit: whole },
+    { requiredKeys: ['kind', 'vus', 'durationUs'] },
+  ),
   fc.record({
     kind: fc.constantFrom('constant-arrival-rate' as const, 'ramping-arrival-rate' as const),
     arrivals: fc.constantFrom('uniform' as const, 'poisson' as const),
@@ -33,12 +36,20 @@ const load: fc.Arbitrary<Load> = fc.oneof(
     maxVus: small,
   }),
 );
-const plan: fc.Arbitrary<Plan> = fc.record({
-  name: text,
-  seed: fc.nat({ max: 2 ** 32 - 1 }),
-  intervalMs: fc.nat({ max: 60_000 }),
-  scenarios: fc.array(fc.record({ name: text, startUs: whole, gracefulStopUs: whole, load }), { maxLength: 3 }),
-});
+const scenario = fc.record(
+  { name: text, startUs: whole, gracefulStopUs: whole, warmupUs: fc.integer({ min: 1, max: 1e12 }), load },
+  { requiredKeys: ['name', 'startUs', 'gracefulStopUs', 'load'] },
+);
+const plan: fc.Arbitrary<Plan> = fc.record(
+  {
+    name: text,
+    seed: fc.nat({ max: 2 ** 32 - 1 }),
+    intervalMs: fc.nat({ max: 60_000 }),
+    pacing: fc.constantFrom('precise' as const, 'relaxed' as const),
+    scenarios: fc.array(scenario, { maxLength: 3 }),
+  },
+  { requiredKeys: ['name', 'seed', 'intervalMs', 'scenarios'] },
+);
 const ledger = fc.record({
   scenario: text,
   ledger: fc.record({ started: whole, dropped: whole, completed: whole, interrupted: whole }),

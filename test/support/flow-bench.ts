@@ -2,7 +2,7 @@ import { readyFlows } from '../../agent/flow/ready-flows.ts';
 import type { Actor } from '../../agent/flow/actor.ts';
 import type { ScriptErrors } from '../../agent/flow/script-errors.ts';
 import { createHttpContext, type HttpContext } from '../../agent/protocol/index.ts';
-import { Recorder, type ScenarioRecorder } from '../../agent/recorder.ts';
+import { Recorder, type ScenarioSamples } from '../../agent/recorder.ts';
 import { BODY_BYTES_MAX, HEAD_BYTES_MAX, systemClock } from '../../shared/base/index.ts';
 import { HTTP_DEFAULTS, type Flow, type Plan, type RequestStep, type Template, type Workload } from '../../shared/plan/index.ts';
 import { addEncoded, Histogram, type Tags } from '../../shared/stats/index.ts';
@@ -22,7 +22,7 @@ export class FlowBench {
   readonly beforeSamples: number[] = [];
   readonly scriptErrors: ScriptErrors;
   private readonly recorder: Recorder;
-  private readonly scenario: ScenarioRecorder;
+  private readonly scenario: ScenarioSamples;
   private readonly http: HttpContext;
   private readonly create: (vu: number) => Actor;
   private readonly actors: Actor[] = [];

@@ -14,6 +14,8 @@ export interface Behaviour {
   readonly status?: number;
   /** Requests nth, 2·nth, 3·nth, … of the path get this status. */
   readonly failEvery?: { readonly nth: number; readonly status: number };
+  /** The first so many requests of the path get this status. */
+  readonly failFirst?: { readonly count: number; readonly status: number };
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly framing?: 'length' | 'chunked' | 'until-close';
@@ -213,7 +215,7 @@ export class Target {
 }
 
 function respond(behaviour: Behaviour, number: number, request: IncomingMessage, response: ServerResponse): void {
-  const { failEvery, body = 'ok', framing = 'length', ending = 'whole' } = behaviour;
+  const { failEvery, failFirst, body = 'ok', framing = 'length', ending = 'whole' } = behaviour;
   if (ending === 'never' || request.socket.destroyed) return;
   if (ending === 'close') {
     request.socket.end();
@@ -225,6 +227,7 @@ function respond(behaviour: Behaviour, number: number, request: IncomingMessage,
   }
   const isFailed = failEvery !== undefined && (number + 1) % failEvery.nth === 0;
   response.statusCode = isFailed ? failEvery.status : (behaviour.status ?? 200);
+  if (failFirst !== undefined && number < failFirst.count) response.statusCode = failFirst.status;
   for (const [name, value] of Object.entries(behaviour.headers ?? {})) response.setHeader(name, value);
   if (framing === 'length') response.setHeader('content-length', Buffer.byteLength(body));
   if (framing === 'until-close') {

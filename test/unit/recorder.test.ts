@@ -12,7 +12,7 @@ describe('a recorder', () => {
     expect(first.trends).toEqual([]);
     const second = recorder.seal();
     expect([second.defines, second.counters]).toEqual([[], []]);
-    scenario.iterationsDropped(3);
+    scenario.iterationsDropped(3, 0);
     expect(recorder.seal().counters.map(({ count }) => count)).toEqual([3]);
     expect(recorder.seal().counters).toEqual([]);
   });
@@ -88,8 +88,8 @@ describe('a recorder', () => {
   test('checks have a cap of their own names too', () => {
     const recorder = new Recorder();
     const scenario = recorder.scenario('browse');
-    for (let i = 0; i < SERIES_MAX + 5; i++) scenario.check(`check ${i}`, i % 2 === 0);
-    scenario.check('check 0', false);
+    for (let i = 0; i < SERIES_MAX + 5; i++) scenario.check(`check ${i}`, i % 2 === 0, 0);
+    scenario.check('check 0', false, 0);
     const checks = of(recorder.seal(), 'checks');
     expect(checks).toHaveLength(SERIES_MAX + 1);
     expect(checks.at(0)).toEqual({ tags: { scenario: 'browse', check: 'check 0' }, value: { passes: 1, fails: 1 } });
@@ -102,9 +102,9 @@ describe('a recorder', () => {
     const step = recorder.step('browse', 'get', 'GET');
     let inHistograms = 0;
     for (let i = 0; i < 50; i++) {
-      scenario.iterationStarted(i, 1);
+      scenario.iterationStarted(i, 1, 0);
       step.request(exchange({ status: 200 + (i % 3) }), 1, i % 2 === 0 ? undefined : 'check');
-      scenario.iterationEnded(i * 1_000, i % 5 !== 0, 0);
+      scenario.iterationEnded(i * 1_000, i % 5 !== 0, 0, 0);
       if (i % 7 === 0) inHistograms += recorder.seal().trends.reduce((sum, { count }) => sum + count, 0);
     }
     inHistograms += recorder.seal().trends.reduce((sum, { count }) => sum + count, 0);
@@ -115,11 +115,11 @@ describe('a recorder', () => {
   test('the gauge of VUs keeps the extremes of its interval and begins the next where it stands', () => {
     const recorder = new Recorder();
     const scenario = recorder.scenario('browse');
-    scenario.iterationStarted(0, 1);
-    scenario.iterationStarted(0, 2);
-    scenario.iterationEnded(5, true, 1);
+    scenario.iterationStarted(0, 1, 0);
+    scenario.iterationStarted(0, 2, 0);
+    scenario.iterationEnded(5, true, 1, 0);
     expect(recorder.seal().gauges).toMatchObject([{ value: 1, min: 0, max: 2 }]);
-    scenario.iterationStarted(0, 2);
+    scenario.iterationStarted(0, 2, 0);
     expect(recorder.seal().gauges).toMatchObject([{ value: 2, min: 1, max: 2 }]);
   });
 

@@ -344,7 +344,7 @@ describe('warnings', () => {
     const text = scenario(
       'executor: constant-arrival-rate, rate: 10, duration: 1s',
       '- get: "/${users.name}"',
-      'data: { users: { file: users.csv, order: unique }, cities: { file: cities.json } }\nthresholds: { "http_reqs{name:home}": ["count>1"] }',
+      'data: { users: { file: users.csv, order: unique, whenExhausted: recycle }, cities: { file: cities.json } }\nthresholds: { "http_reqs{name:home}": ["count>1"] }',
     );
     expect((await compile(text)).warnings).toEqual([
       'the data set "cities" is used by no step',
