@@ -1,4 +1,4 @@
-import type { Clock } from '../shared/base/index.ts';
+import { AppError, type Clock } from '../shared/base/index.ts';
 import {
   decodeWorkload,
   encodeBatch,
@@ -12,6 +12,7 @@ import {
 } from '../shared/wire/index.ts';
 import type { AllowList } from './allow-list.ts';
 import { Engine, type EngineResult } from './engine.ts';
+import { openFilesMax, tooFewFiles } from './open-files.ts';
 import { Outbox } from './outbox.ts';
 
 /** Iterations under way when a run is stopped have this long to end by themselves. */
@@ -34,15 +35,19 @@ export class Assignment {
   ): Promise<Assignment> {
     const { runId, plan, workloadHash, epochs } = assign;
     if (plan === undefined) throw new TypeError('an assignment carries a plan');
+    const given = planFromWire(plan);
+    const known = epochs.map(epochFromWire);
     const workload = decodeWorkload(await plane.getWorkload(workloadHash), workloadHash);
+    const obstacle = tooFewFiles(given, known, identity.agentId, workload.http.connections, openFilesMax());
+    if (obstacle !== undefined) throw new AppError('AGENT_REFUSED', obstacle);
     const outbox = new Outbox(async (sequence, sealed) => {
       const key = { agent: identity.agentId, incarnation: identity.incarnation, sequence };
       await plane.publishBatch(runId, key, encodeBatch({ key, ...sealed }));
     }, clock);
     const engine = await Engine.prepare({
       agentId: identity.agentId,
-      plan: planFromWire(plan),
-      epochs: epochs.map(epochFromWire),
+      plan: given,
+      epochs: known,
       workload,
       clock,
       isAllowed,
