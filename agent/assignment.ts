@@ -106,6 +106,6 @@ export interface AgentIdentity {
 }
 
 function finished(runId: string, result: EngineResult, batches: number): Finished {
-  const { ledgers, scriptError, ...rest } = result;
-  return { runId, batches, ledgers: ledgers.map(ledgerToWire), scriptError: scriptError ?? '', ...rest };
+  const { ledgers, thrown, ...rest } = result;
+  return { runId, batches, ledgers: ledgers.map(ledgerToWire), thrown: [...thrown], ...rest };
 }

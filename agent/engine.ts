@@ -3,6 +3,7 @@ import { type Epoch, type Plan, type PlannedScenario, type Workload } from '../s
 import type { ScenarioLedger } from '../shared/stats/index.ts';
 import { createExecutor, type Executor } from './executors/index.ts';
 import { readyFlows, type ReadyFlows } from './flow/ready-flows.ts';
+import type { ThrownByScript } from './flow/script-errors.ts';
 import { HealthMonitor } from './health.ts';
 import type { SealedInterval } from './outbox.ts';
 import { Pacer } from './pacer.ts';
@@ -27,8 +28,9 @@ export interface EngineResult {
   readonly samplesRecorded: number;
   /** Samples that went to the catch-all series. */
   readonly cappedSamples: number;
-  /** First thing the scenario's own code threw, with its source line. */
-  readonly scriptError: string | undefined;
+  /** What the scenario's own code threw, each distinct error with its source line. */
+  readonly thrown: readonly ThrownByScript[];
+  /** All of it, also what was too much to be named. */
   readonly scriptErrors: number;
   /** How late the run's zero was noticed, microseconds. */
   readonly startErrorUs: number;
@@ -98,7 +100,7 @@ export class Engine {
       ledgers: this.ledgers,
       samplesRecorded: this.recorder.samples,
       cappedSamples: this.recorder.cappedSamples,
-      scriptError: this.flows.scriptErrors.first,
+      thrown: this.flows.scriptErrors.distinct,
       scriptErrors: this.flows.scriptErrors.count,
       startErrorUs: this.startErrorUs,
     };

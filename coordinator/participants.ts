@@ -4,6 +4,7 @@ import { ledgerFromWire, type AgentMessage, type Finished } from '../shared/wire
 import type { AgentAccount } from './accounting.ts';
 import type { Collector } from './collector.ts';
 import type { Agent, FleetListener } from './fleet.ts';
+import { describeScriptErrors } from './script-errors.ts';
 
 /** One agent's part in one run, as both planes tell it. */
 export interface Participant {
@@ -101,9 +102,9 @@ export class Participants implements FleetListener {
     return this.all.filter(({ isLost }) => isLost);
   }
 
-  /** First thing the scenario's own code threw, on any agent. */
+  /** What the scenario's own code threw, on all agents together. */
   get scriptError(): string | undefined {
-    return this.all.find(({ finished }) => (finished?.scriptErrors ?? 0) > 0)?.finished?.scriptError;
+    return describeScriptErrors(this.all.flatMap(({ finished }) => (finished === undefined ? [] : [finished])));
   }
 
   /** At the end: whoever neither ended its load nor delivered a last batch is lost. */

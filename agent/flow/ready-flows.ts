@@ -3,10 +3,12 @@ import type { HttpContext } from '../protocol/index.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Actor, Surroundings } from './actor.ts';
 import { ScriptActor } from './script-actor.ts';
+import type { ScriptContext } from './script-context.ts';
 import { ScriptErrors } from './script-errors.ts';
 import { loadScript } from './script-module.ts';
 import { StepActor } from './step-actor.ts';
 import { readySteps } from './steps.ts';
+import { strayThrows } from './stray-throws.ts';
 import { Slots } from './template.ts';
 import { WorkloadFiles } from './upload.ts';
 
@@ -20,8 +22,9 @@ type MakeActor = (vu: number, around: Surroundings) => Actor;
 
 /** Throws `AppError('SCRIPT_THREW')` when the workload's script cannot be loaded. */
 export async function readyFlows(workload: Workload, plan: Plan, recorder: Recorder, http: HttpContext): Promise<ReadyFlows> {
-  const scriptErrors = new ScriptErrors();
   const script = workload.script === undefined ? undefined : await loadScript(workload.script);
+  const scriptErrors = new ScriptErrors(script?.origin);
+  if (script !== undefined) strayThrows.watch(scriptErrors);
   const files = new WorkloadFiles(workload.files);
   const makers = new Map<string, MakeActor>();
   for (const [scenario, flow] of Object.entries(workload.flows)) {
@@ -31,9 +34,9 @@ export async function readyFlows(workload: Workload, plan: Plan, recorder: Recor
       const steps = readySteps(flow.steps, scenario, recorder, http, files, { slots, rows: workload.rows, seed });
       makers.set(scenario, (vu, around) => new StepActor(vu, steps, slots.count, around, http, seed));
     } else {
-      const run = script?.get(flow.scenario);
+      const run = script?.flows.get(flow.scenario);
       if (run === undefined) throw new Error(`the workload's script has no flow for scenario ${scenario}`);
-      const context = { scenario, flow: run, workload, seed, recorder, http, scriptErrors, steps: new Map() };
+      const context: ScriptContext = { scenario, flow: run, workload, seed, recorder, http, scriptErrors, steps: new Map() };
       makers.set(scenario, (vu, around) => new ScriptActor(vu, context, around));
     }
   }
