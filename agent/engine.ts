@@ -4,6 +4,8 @@ import type { ScenarioLedger } from '../shared/stats/index.ts';
 import { createExecutor, type Executor } from './executors/index.ts';
 import { readyFlows, type ReadyFlows } from './flow/ready-flows.ts';
 import type { ThrownByScript } from './flow/script-errors.ts';
+import type { LoadedScript } from './flow/script-module.ts';
+import type { SetupResult } from './flow/setup-result.ts';
 import { HealthMonitor } from './health.ts';
 import type { SealedInterval } from './outbox.ts';
 import { Pacer } from './pacer.ts';
@@ -15,6 +17,10 @@ export interface EngineOptions {
   readonly plan: Plan;
   readonly epochs: readonly Epoch[];
   readonly workload: Workload;
+  /** The workload's script, where it is loaded already. */
+  readonly script?: LoadedScript | undefined;
+  /** Filled in before `run`. */
+  readonly setup?: SetupResult | undefined;
   readonly clock: Clock;
   /** The agent's own allow-list. */
   readonly isAllowed: (host: string, port: number) => boolean;
@@ -57,7 +63,7 @@ export class Engine {
 
   /** Loads the flows. Throws `AppError('SCRIPT_THREW')` when the scenario's own code throws while it is loaded. */
   static async prepare(options: EngineOptions): Promise<Engine> {
-    const { clock, isAllowed, workload, plan } = options;
+    const { clock, isAllowed, workload, plan, script, setup } = options;
     const http = createHttpContext({
       clock,
       bodyBytesMax: BODY_BYTES_MAX,
@@ -67,7 +73,7 @@ export class Engine {
       http: workload.http,
     });
     const recorder = new Recorder();
-    return new Engine(options, http, recorder, await readyFlows(workload, plan, recorder, http));
+    return new Engine(options, http, recorder, await readyFlows(workload, plan, recorder, http, { script, setup }));
   }
 
   private constructor(options: EngineOptions, http: HttpContext, recorder: Recorder, flows: ReadyFlows) {
@@ -83,6 +89,7 @@ export class Engine {
   /** Runs the whole plan from `zeroUs` (agent clock) and resolves when its last iteration is over and sealed. Call once. */
   async run(zeroUs: number): Promise<EngineResult> {
     this.zeroUs = zeroUs;
+    this.recorder.zeroUs = zeroUs;
     this.boundaryUs = zeroUs + this.intervalUs;
     this.executors = this.options.plan.scenarios.map((scenario) => this.executor(scenario));
     await new Promise<void>((resolve) => {

@@ -1,6 +1,6 @@
 import type { Clock } from '../shared/base/index.ts';
 import type { ScenarioLedger } from '../shared/stats/index.ts';
-import { ledgerFromWire, type AgentMessage, type Finished } from '../shared/wire/index.ts';
+import { ledgerFromWire, type AgentMessage, type ChoreDone, type Finished } from '../shared/wire/index.ts';
 import type { AgentAccount } from './accounting.ts';
 import type { Collector } from './collector.ts';
 import type { Agent, FleetListener } from './fleet.ts';
@@ -17,6 +17,8 @@ export interface Participant {
   activeVus: number;
   loadEnded: boolean;
   finished: Finished | undefined;
+  /** The last chore of the run that it was given and has ended. */
+  choreDone: ChoreDone | undefined;
   /** Why its control stream is gone; it may still be at work and deliver. */
   disconnected: string | undefined;
   /** Last sign of life on either plane, our clock. */
@@ -63,6 +65,9 @@ export class Participants implements FleetListener {
         participant.samplesRecorded = message.value.samplesRecorded;
         participant.loadEnded = true;
         participant.activeVus = 0;
+        break;
+      case 'choreDone':
+        participant.choreDone = message.value;
         break;
       case 'hello':
       case 'clockPong':
@@ -141,6 +146,7 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
     activeVus: 0,
     loadEnded: false,
     finished: undefined,
+    choreDone: undefined,
     disconnected: undefined,
     lastSeenUs: nowUs,
     isLost: false,

@@ -51,6 +51,7 @@ export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, p
     durationUs,
     ledger,
     totals,
+    metrics: plan.metrics,
     verdicts: collector.final(durationUs),
     health,
     agentsLost,

@@ -1,9 +1,11 @@
 import { SERIES_MAX } from '../../shared/base/index.ts';
 import type { Workload } from '../../shared/plan/index.ts';
 import type { FlowFunction } from '../../shared/scenario/index.ts';
+import type { CustomMetrics } from '../custom-metrics.ts';
 import type { HttpContext } from '../protocol/index.ts';
 import type { Recorder, StepRecorder } from '../recorder.ts';
 import type { ScriptErrors } from './script-errors.ts';
+import type { SetupResult } from './setup-result.ts';
 
 /** What all VUs of one scripted scenario share. */
 export interface ScriptContext {
@@ -11,9 +13,11 @@ export interface ScriptContext {
   readonly flow: FlowFunction;
   readonly workload: Workload;
   readonly seed: number;
+  readonly setup: SetupResult;
   readonly recorder: Recorder;
   readonly http: HttpContext;
   readonly scriptErrors: ScriptErrors;
+  readonly metrics: CustomMetrics;
   /** By name and method; bounded, see `stepRecorder`. */
   readonly steps: Map<string, StepRecorder>;
 }

@@ -58,7 +58,9 @@ export function stackOf(thrown: Error): string | undefined {
 
 function shown(thrown: unknown): string {
   try {
-    return cut(typeof thrown === 'object' && thrown !== null ? JSON.stringify(thrown) : typeof thrown === 'string' ? `"${thrown}"` : String(thrown));
+    return cut(
+      typeof thrown === 'object' && thrown !== null ? JSON.stringify(thrown) : typeof thrown === 'string' ? `"${thrown}"` : String(thrown),
+    );
   } catch {
     // Cyclic, or with a toJSON that throws: that something was thrown is all that can be told.
     return 'a value';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { AppError } from '../../shared/base/index.ts';
-import type { FlowFunction } from '../../shared/scenario/index.ts';
+import type { FlowFunction, SetupFunction, TeardownFunction } from '../../shared/scenario/index.ts';
 import { describeThrown } from './script-errors.ts';
 import { ScriptOrigin } from './script-origin.ts';
 
@@ -11,6 +11,8 @@ import { ScriptOrigin } from './script-origin.ts';
 export interface LoadedScript {
   /** By scenario name. */
   readonly flows: ReadonlyMap<string, FlowFunction>;
+  readonly setup: SetupFunction | undefined;
+  readonly teardown: TeardownFunction | undefined;
   readonly origin: ScriptOrigin;
 }
 
@@ -24,7 +26,7 @@ export async function loadScript(source: string): Promise<LoadedScript> {
   try {
     await writeFile(file, source);
     const module = (await import(pathToFileURL(file).href)) as { readonly default?: unknown };
-    return { flows: flowsOf(module.default), origin };
+    return { ...functionsOf(module.default), origin };
   } catch (thrown) {
     const message = `the scenario's code threw while it was loaded: ${describeThrown(thrown, origin)}`;
     throw new AppError('SCRIPT_THREW', message, { cause: thrown });
@@ -33,10 +35,20 @@ export async function loadScript(source: string): Promise<LoadedScript> {
   }
 }
 
-function flowsOf(definition: unknown): ReadonlyMap<string, FlowFunction> {
-  // The submitting side has checked the shape of this very module; here only the functions are picked out.
-  const { scenarios } = definition as { readonly scenarios: Readonly<Record<string, { readonly flow: unknown }>> };
-  return new Map(
-    Object.entries(scenarios).flatMap(([name, { flow }]) => (typeof flow === 'function' ? [[name, flow as FlowFunction] as const] : [])),
-  );
+/** The submitting side has checked the shape of this very module; here only the functions are picked out. */
+function functionsOf(definition: unknown): Omit<LoadedScript, 'origin'> {
+  const { scenarios, setup, teardown } = definition as Definition;
+  return {
+    flows: new Map(
+      Object.entries(scenarios).flatMap(([name, { flow }]) => (typeof flow === 'function' ? [[name, flow as FlowFunction] as const] : [])),
+    ),
+    setup: typeof setup === 'function' ? (setup as SetupFunction) : undefined,
+    teardown: typeof teardown === 'function' ? (teardown as TeardownFunction) : undefined,
+  };
+}
+
+interface Definition {
+  readonly scenarios: Readonly<Record<string, { readonly flow: unknown }>>;
+  readonly setup?: unknown;
+  readonly teardown?: unknown;
 }

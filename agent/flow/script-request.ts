@@ -30,9 +30,7 @@ export function readRequest(
   const target = http.parseUrl(url.startsWith('/') ? workload.target + url : url);
   const bytes = body === undefined ? undefined : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   const head =
-    target === undefined
-      ? undefined
-      : buildHead(method, target.path, target.origin, headersOf(workload, body, options), bytes?.length);
+    target === undefined ? undefined : buildHead(method, target.path, target.origin, headersOf(workload, body, options), bytes?.length);
   if (target === undefined || head === undefined) exchange.error = 'bad-url';
   else {
     exchange.origin = target.origin;

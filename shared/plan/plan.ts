@@ -6,6 +6,17 @@ export interface Plan {
   /** Length of one result interval, milliseconds. */
   readonly intervalMs: number;
   readonly scenarios: readonly PlannedScenario[];
+  /** How long the run's setup and teardown may take, milliseconds; absent when it has none. */
+  readonly setupLimitMs?: number | undefined;
+  readonly teardownLimitMs?: number | undefined;
+  /** Metrics of the scenario's own, by name. */
+  readonly metrics?: Readonly<Record<string, PlannedMetric>>;
+}
+
+export interface PlannedMetric {
+  readonly kind: 'trend' | 'counter' | 'rate' | 'gauge';
+  /** For people; empty for none. */
+  readonly unit: string;
 }
 
 export interface PlannedScenario {

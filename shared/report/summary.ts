@@ -1,4 +1,13 @@
-import { addValue, emptyValue, selectValue, type Ledger, type Series, type SeriesValue, type Tags } from '../stats/index.ts';
+import {
+  addValue,
+  emptyValue,
+  selectValue,
+  type CustomMetrics,
+  type Ledger,
+  type Series,
+  type SeriesValue,
+  type Tags,
+} from '../stats/index.ts';
 import type { AgentHealth, Grade, Validity, Verdict } from '../sla/index.ts';
 
 /** `summary.json`: one run in numbers. Times are milliseconds with three decimals, that is whole microseconds. */
@@ -43,7 +52,8 @@ export type MetricSummary = TrendSummary | CounterSummary | RateSummary | GaugeS
 
 export interface TrendSummary {
   readonly type: 'trend';
-  readonly unit: 'ms';
+  /** `ms`, or what the scenario says of a trend of its own. */
+  readonly unit: string;
   readonly count: number;
   readonly min: number;
   readonly mean: number;
@@ -78,6 +88,8 @@ export interface GaugeSummary {
   readonly value: number;
   readonly min: number;
   readonly max: number;
+  /** Of a gauge of the scenario's own, where it gave one. */
+  readonly unit?: string;
 }
 
 export type SeriesSummary = MetricSummary & { readonly metric: string; readonly tags: Tags };
@@ -112,6 +124,8 @@ export interface SummaryInput {
   readonly ledger: Ledger;
   readonly validity: Validity;
   readonly totals: Iterable<Series>;
+  /** Metrics of the scenario's own. */
+  readonly metrics?: CustomMetrics | undefined;
   readonly verdicts: readonly Verdict[];
   readonly health: readonly AgentHealth[];
   readonly agentsLost: readonly string[];
@@ -119,30 +133,30 @@ export interface SummaryInput {
 
 /** Sums up a run. Everything a report says is computable from the result alone. */
 export function summarise(input: SummaryInput): Summary {
-  const { run, durationUs, ledger, validity, verdicts } = input;
+  const { run, durationUs, ledger, validity, verdicts, metrics } = input;
   const totals = [...input.totals].sort(bySeries);
   return {
     schemaVersion: 1,
     run: { ...run, durationSeconds: rounded(durationUs / 1_000_000, 6) },
     ledger,
     validity: { grade: validity.grade, reasons: validity.reasons },
-    metrics: summariseMetrics(totals, durationUs),
-    submetrics: summariseSubmetrics(totals, durationUs, verdicts),
-    series: totals.map(({ metric, tags, value }) => ({ metric, tags, ...summariseValue(value, durationUs) })),
+    metrics: summariseMetrics(totals, durationUs, metrics),
+    submetrics: summariseSubmetrics(totals, durationUs, verdicts, metrics),
+    series: totals.map(({ metric, tags, value }) => ({ metric, tags, ...summariseValue(value, durationUs, metrics?.[metric]?.unit) })),
     thresholds: verdicts.map(summariseVerdict),
     agents: summariseAgents(input.health, input.agentsLost),
   };
 }
 
-/** One value as `summary.json` shows it. Percentiles come from the buckets, the rest is exact. */
-export function summariseValue(value: SeriesValue, durationUs: number): MetricSummary {
+/** One value as `summary.json` shows it. Percentiles come from the buckets, the rest is exact. `unit`: of a metric of the scenario's own. */
+export function summariseValue(value: SeriesValue, durationUs: number, unit?: string): MetricSummary {
   switch (value.kind) {
     case 'trend': {
       const { histogram } = value;
       const percentiles = Object.fromEntries(PERCENTILES.map((name) => [name, toMs(histogram.percentileUs(Number(name)))]));
       return {
         type: 'trend',
-        unit: 'ms',
+        unit: unit ?? 'ms',
         count: histogram.count,
         min: histogram.count === 0 ? 0 : toMs(histogram.minUs),
         mean: toMs(histogram.meanUs),
@@ -159,7 +173,13 @@ export function summariseValue(value: SeriesValue, durationUs: number): MetricSu
       return { type: 'rate', rate: total === 0 ? 0 : value.passes / total, passes: value.passes, fails: value.fails };
     }
     case 'gauge':
-      return { type: 'gauge', value: value.value, min: Number.isFinite(value.min) ? value.min : 0, max: value.max };
+      return {
+        type: 'gauge',
+        value: value.value,
+        min: Number.isFinite(value.min) ? value.min : 0,
+        max: value.max,
+        ...(unit === undefined || unit === '' ? {} : { unit }),
+      };
   }
 }
 
@@ -169,7 +189,7 @@ export function selectorText(metric: string, tags: Tags): string {
   return pairs.length === 0 ? metric : `${metric}{${pairs.join(',')}}`;
 }
 
-function summariseMetrics(totals: readonly Series[], durationUs: number): Record<string, MetricSummary> {
+function summariseMetrics(totals: readonly Series[], durationUs: number, custom: CustomMetrics | undefined): Record<string, MetricSummary> {
   const sums = new Map<string, SeriesValue>();
   for (const { metric, value } of totals) {
     let sum = sums.get(metric);
@@ -179,7 +199,7 @@ function summariseMetrics(totals: readonly Series[], durationUs: number): Record
     }
     addValue(sum, value);
   }
-  return Object.fromEntries([...sums].map(([metric, value]) => [metric, summariseValue(value, durationUs)]));
+  return Object.fromEntries([...sums].map(([metric, value]) => [metric, summariseValue(value, durationUs, custom?.[metric]?.unit)]));
 }
 
 /** k6 shows the times of successful requests beside those of all; thresholds on tags show what they judged. */
@@ -188,14 +208,19 @@ const SUCCESSES: readonly { readonly metric: string; readonly tags: Tags }[] = [
   { metric: 'http_req_duration', tags: { expected_response: 'true' } },
 ];
 
-function summariseSubmetrics(totals: readonly Series[], durationUs: number, verdicts: readonly Verdict[]): Record<string, MetricSummary> {
+function summariseSubmetrics(
+  totals: readonly Series[],
+  durationUs: number,
+  verdicts: readonly Verdict[],
+  custom: CustomMetrics | undefined,
+): Record<string, MetricSummary> {
   const selectors = [...SUCCESSES, ...verdicts.map(({ threshold }) => threshold).filter(({ tags }) => Object.keys(tags).length > 0)];
   const found = new Map<string, MetricSummary>();
   for (const { metric, tags } of selectors) {
     const text = selectorText(metric, tags);
     if (found.has(text)) continue;
     const value = selectValue(totals, metric, tags);
-    if (value !== undefined) found.set(text, summariseValue(value, durationUs));
+    if (value !== undefined) found.set(text, summariseValue(value, durationUs, custom?.[metric]?.unit));
   }
   return Object.fromEntries(found);
 }

@@ -33,11 +33,21 @@ const load: fc.Arbitrary<Load> = fc.oneof(
     maxVus: small,
   }),
 );
+const customMetrics = {
+  metrics: fc.dictionary(
+    fc.stringMatching(/^[a-z]{1,8}$/),
+    fc.record({ kind: fc.constantFrom('trend' as const, 'counter' as const, 'rate' as const, 'gauge' as const), unit: text }),
+    { minKeys: 1, maxKeys: 3, noNullPrototype: true },
+  ),
+};
 const plan: fc.Arbitrary<Plan> = fc.record({
   name: text,
   seed: fc.nat({ max: 2 ** 32 - 1 }),
   intervalMs: fc.nat({ max: 60_000 }),
   scenarios: fc.array(fc.record({ name: text, startUs: whole, gracefulStopUs: whole, load }), { maxLength: 3 }),
+  setupLimitMs: fc.option(real, { nil: undefined }),
+  teardownLimitMs: fc.option(real, { nil: undefined }),
+  ...customMetrics,
 });
 const ledger = fc.record({
   scenario: text,
@@ -66,7 +76,9 @@ const batch: fc.Arbitrary<Batch> = fc.record({
   ),
   counters: fc.array(fc.record({ series: small, count: whole }), { maxLength: 4 }),
   rates: fc.array(fc.record({ series: small, passes: whole, fails: whole }), { maxLength: 4 }),
-  gauges: fc.array(fc.record({ series: small, value: real, min: real, max: real }), { maxLength: 4 }),
+  gauges: fc.array(fc.record({ series: small, value: real, min: real, max: real, atUs: fc.option(real, { nil: undefined }) }), {
+    maxLength: 4,
+  }),
   ledgers: fc.array(ledger, { maxLength: 3 }),
   samplesRecorded: whole,
   health: fc.record({

@@ -19,7 +19,14 @@ function thrownAt(message: string, ...frames: readonly string[]): Error {
 describe('what scenario code throws', () => {
   test('is named with the innermost line that is the author’s, by the path from the scenario file', () => {
     const found = errors();
-    found.add(thrownAt('no stock', 'JSON.parse (<anonymous>)', 'add (/tmp/scripts/lib/cart.ts:3:9)', 'async flow (/tmp/scripts/one/checkout.ts:12:7)'));
+    found.add(
+      thrownAt(
+        'no stock',
+        'JSON.parse (<anonymous>)',
+        'add (/tmp/scripts/lib/cart.ts:3:9)',
+        'async flow (/tmp/scripts/one/checkout.ts:12:7)',
+      ),
+    );
     found.add(thrownAt('bare', 'file:///tmp/scripts/one/scenario.mjs:4:2'));
     found.add(thrownAt('elsewhere', 'x (/tmp/other.ts:1:1)'));
     expect(found.distinct.map(({ message }) => message)).toEqual([
@@ -70,9 +77,9 @@ describe('what scenario code throws', () => {
   test('on several agents is added up, the most frequent first, and what had no name comes last', () => {
     const part = (scriptErrors: number, ...thrown: { message: string; count: number }[]) => ({ scriptErrors, thrown });
     expect(describeScriptErrors([])).toBeUndefined();
-    expect(describeScriptErrors([part(1, { message: 'a', count: 1 }), part(9, { message: 'b', count: 3 }, { message: 'a', count: 1 })])).toBe(
-      'b, 3 times; a, 2 times; other errors, 5 times',
-    );
+    expect(
+      describeScriptErrors([part(1, { message: 'a', count: 1 }), part(9, { message: 'b', count: 3 }, { message: 'a', count: 1 })]),
+    ).toBe('b, 3 times; a, 2 times; other errors, 5 times');
   });
 });
 
