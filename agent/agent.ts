@@ -36,6 +36,8 @@ const ORPHAN_KEEPS_MS = 60_000;
  *
  *  hello → welcome → READY → assign → prepare → ready → start → load … load ended → outbox drained → finished → release → READY
  *
+ *  One agent of a run is given its setup between ready and start, and its teardown between finished and release.
+ *
  *  A control stream that breaks does not stop a run under way: the plan is known to its end, results travel another way, and the
  *  agent dials in again when it is free. Throws `AppError` when it cannot join at all. */
 export async function runAgent(options: AgentOptions, clock: Clock, log: Log, signal: AbortSignal): Promise<void> {
@@ -113,7 +115,12 @@ class Agent {
         await this.prepare(message.value);
         return;
       case 'start':
+        this.assignment?.giveSetup(message.value.setupJson);
         this.start(message.value.runId, message.value.atAgentClockUs);
+        return;
+      case 'chore':
+        if (this.assignment?.runId === message.value.runId)
+          this.send({ $case: 'choreDone', value: await this.assignment.doChore(message.value) });
         return;
       case 'stop':
         if (this.assignment?.runId === message.value.runId) this.assignment.stop(message.value.atUs);

@@ -6,13 +6,18 @@ import {
   ledgerToWire,
   planFromWire,
   type Assign,
+  type Chore,
+  type ChoreDone,
   type Finished,
   type Progress,
   type ResultsPlane,
 } from '../shared/wire/index.ts';
 import type { AllowList } from './allow-list.ts';
+import { doChore, type ChoreContext } from './chore.ts';
 import { Engine, type EngineResult } from './engine.ts';
 import { openFilesMax, tooFewFiles } from './open-files.ts';
+import { loadScript } from './flow/script-module.ts';
+import { SetupResult } from './flow/setup-result.ts';
 import { Outbox } from './outbox.ts';
 
 /** Iterations under way when a run is stopped have this long to end by themselves. */
@@ -23,6 +28,8 @@ export class Assignment {
   readonly runId: string;
   private readonly engine: Engine;
   private readonly outbox: Outbox;
+  private readonly chores: ChoreContext;
+  private readonly releasing = new AbortController();
   private isLoadEnded = false;
 
   /** Fetches and loads everything the run needs. Throws `AppError` when it cannot take part. */
@@ -33,21 +40,25 @@ export class Assignment {
     clock: Clock,
     isAllowed: AllowList,
   ): Promise<Assignment> {
-    const { runId, plan, workloadHash, epochs } = assign;
-    if (plan === undefined) throw new TypeError('an assignment carries a plan');
-    const given = planFromWire(plan);
-    const known = epochs.map(epochFromWire);
+    const { runId, workloadHash } = assign;
+    if (assign.plan === undefined) throw new TypeError('an assignment carries a plan');
+    const plan = planFromWire(assign.plan);
+    const epochs = assign.epochs.map(epochFromWire);
     const workload = decodeWorkload(await plane.getWorkload(workloadHash), workloadHash);
-    const obstacle = tooFewFiles(given, known, identity.agentId, workload.http.connections, openFilesMax());
+    const obstacle = tooFewFiles(plan, epochs, identity.agentId, workload.http.connections, openFilesMax());
     if (obstacle !== undefined) throw new AppError('AGENT_REFUSED', obstacle);
     const outbox = new Outbox(async (sequence, sealed) => {
       const key = { agent: identity.agentId, incarnation: identity.incarnation, sequence };
       await plane.publishBatch(runId, key, encodeBatch({ key, ...sealed }));
     }, clock);
+    const script = workload.script === undefined ? undefined : await loadScript(workload.script);
+    const setup = new SetupResult();
     const engine = await Engine.prepare({
       agentId: identity.agentId,
-      plan: given,
-      epochs: known,
+      plan,
+      script,
+      setup,
+      epochs,
       workload,
       clock,
       isAllowed,
@@ -56,13 +67,29 @@ export class Assignment {
       },
       outboxLength: () => outbox.length,
     });
-    return new Assignment(runId, engine, outbox);
+    return new Assignment(runId, engine, outbox, { plan, workload, script, setup, clock, isAllowed });
   }
 
-  private constructor(runId: string, engine: Engine, outbox: Outbox) {
+  private constructor(runId: string, engine: Engine, outbox: Outbox, chores: ChoreContext) {
+    this.chores = chores;
     this.runId = runId;
     this.engine = engine;
     this.outbox = outbox;
+  }
+
+  /** Runs the scenario's setup or teardown for all agents of the run. */
+  async doChore({ runId, kind, limitMs, setupJson }: Chore): Promise<ChoreDone> {
+    const { chores, releasing } = this;
+    if (kind === 'teardown') chores.setup.set(setupJson);
+    const outcome = await doChore(kind === 'setup' ? 'setup' : 'teardown', limitMs, chores, releasing.signal);
+    return outcome.kind === 'done'
+      ? { runId, kind, resultJson: outcome.json, failure: '', scriptThrew: false }
+      : { runId, kind, resultJson: '', failure: outcome.reason, scriptThrew: outcome.scriptThrew };
+  }
+
+  /** Gives all VUs what the run's setup returned. To be called before `run`. */
+  giveSetup(json: string): void {
+    this.chores.setup.set(json);
   }
 
   /** Runs the load from `zeroUs` on the agent's clock; `onLoadEnded` when it is over, and resolves when everything is acknowledged too. */
@@ -80,6 +107,7 @@ export class Assignment {
 
   /** Nobody waits for what is not acknowledged yet. */
   async release(): Promise<void> {
+    this.releasing.abort();
     this.engine.stop(0, 0);
     await this.engine.discard();
     await this.outbox.abandon();
@@ -111,6 +139,6 @@ export interface AgentIdentity {
 }
 
 function finished(runId: string, result: EngineResult, batches: number): Finished {
-  const { ledgers, scriptError, ...rest } = result;
-  return { runId, batches, ledgers: ledgers.map(ledgerToWire), scriptError: scriptError ?? '', ...rest };
+  const { ledgers, thrown, ...rest } = result;
+  return { runId, batches, ledgers: ledgers.map(ledgerToWire), thrown: [...thrown], ...rest };
 }

@@ -3,6 +3,9 @@ import { type Epoch, type Plan, type PlannedScenario, type Workload } from '../s
 import type { ScenarioLedger } from '../shared/stats/index.ts';
 import { createExecutor, type Executor } from './executors/index.ts';
 import { readyFlows, type ReadyFlows } from './flow/ready-flows.ts';
+import type { ThrownByScript } from './flow/script-errors.ts';
+import type { LoadedScript } from './flow/script-module.ts';
+import type { SetupResult } from './flow/setup-result.ts';
 import { HealthMonitor } from './health.ts';
 import type { SealedInterval } from './outbox.ts';
 import { Pacer } from './pacer.ts';
@@ -15,6 +18,10 @@ export interface EngineOptions {
   readonly plan: Plan;
   readonly epochs: readonly Epoch[];
   readonly workload: Workload;
+  /** The workload's script, where it is loaded already. */
+  readonly script?: LoadedScript | undefined;
+  /** Filled in before `run`. */
+  readonly setup?: SetupResult | undefined;
   readonly clock: Clock;
   /** The agent's own allow-list. */
   readonly isAllowed: (host: string, port: number) => boolean;
@@ -28,8 +35,9 @@ export interface EngineResult {
   readonly samplesRecorded: number;
   /** Samples that went to the catch-all series. */
   readonly cappedSamples: number;
-  /** First thing the scenario's own code threw, with its source line. */
-  readonly scriptError: string | undefined;
+  /** What the scenario's own code threw, each distinct error with its source line. */
+  readonly thrown: readonly ThrownByScript[];
+  /** All of it, also what was too much to be named. */
   readonly scriptErrors: number;
   /** How late the run's zero was noticed, microseconds. */
   readonly startErrorUs: number;
@@ -57,7 +65,7 @@ export class Engine {
 
   /** Loads the flows. Throws `AppError('SCRIPT_THREW')` when the scenario's own code throws while it is loaded. */
   static async prepare(options: EngineOptions): Promise<Engine> {
-    const { clock, isAllowed, workload, plan } = options;
+    const { clock, isAllowed, workload, plan, script, setup } = options;
     const http = createHttpContext({
       clock,
       bodyBytesMax: BODY_BYTES_MAX,
@@ -67,7 +75,7 @@ export class Engine {
       http: workload.http,
     });
     const { recorder, begin } = createRecorder(plan);
-    return new Engine(options, http, recorder, begin, await readyFlows(workload, plan, recorder, http));
+    return new Engine(options, http, recorder, begin, await readyFlows(workload, plan, recorder, http, { script, setup }));
   }
 
   private constructor(options: EngineOptions, http: HttpContext, recorder: Recorder, begin: (zeroUs: number) => void, flows: ReadyFlows) {
@@ -85,6 +93,7 @@ export class Engine {
   async run(zeroUs: number): Promise<EngineResult> {
     this.zeroUs = zeroUs;
     this.beginRecording(zeroUs);
+    this.recorder.zeroUs = zeroUs;
     this.boundaryUs = zeroUs + this.intervalUs;
     this.executors = this.options.plan.scenarios.map((scenario) => this.executor(scenario));
     await new Promise<void>((resolve) => {
@@ -102,7 +111,7 @@ export class Engine {
       ledgers: this.ledgers,
       samplesRecorded: this.recorder.samples,
       cappedSamples: this.recorder.cappedSamples,
-      scriptError: this.flows.scriptErrors.first,
+      thrown: this.flows.scriptErrors.distinct,
       scriptErrors: this.flows.scriptErrors.count,
       startErrorUs: this.startErrorUs,
     };

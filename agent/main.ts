@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { AppError, createLog, DEFAULTS, EXIT_CODES, systemClock } from '../shared/base/index.ts';
 import { ID_PATTERN } from '../shared/wire/index.ts';
 import { runAgent, type AgentOptions } from './agent.ts';
+import { catchStrays } from './catch-strays.ts';
 import { rehearse } from './rehearsal.ts';
 
 /** The agent process: one engine. Its options come as one JSON object in `MUSTER_AGENT_OPTIONS`, put there by the `muster agent` and
@@ -17,6 +18,7 @@ process.on('SIGTERM', end);
 // Ctrl-C in a terminal reaches the whole process group. A child leaves it to its parent, which stops the run first.
 process.on('SIGINT', process.channel === undefined ? end : () => undefined);
 process.on('disconnect', end);
+catchStrays(log);
 
 try {
   const given = options();

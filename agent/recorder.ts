@@ -2,11 +2,10 @@ import { SERIES_MAX } from '../shared/base/index.ts';
 import {
   encodeHistogram,
   Histogram,
-  METRICS,
+  type MetricKind,
   type Batch,
   type CounterSlice,
   type GaugeSlice,
-  type MetricName,
   type RateSlice,
   type RequestError,
   type SeriesDefinition,
@@ -25,6 +24,8 @@ export class Recorder {
   samples = 0;
   /** Samples whose own series did not fit under the cap. */
   cappedSamples = 0;
+  /** The run's zero on the agent's clock. */
+  zeroUs = 0;
   private readonly series: LiveSeries[] = [];
   private undeclared: SeriesDefinition[] = [];
   private tagSets = 0;
@@ -38,6 +39,9 @@ export class Recorder {
   step(scenario: string, name: string, method: string, more: Tags = {}): StepRecorder {
     return new StepRecorder(this, scenario, name, method, more);
   }
+
+  /** What tells samples of a scenario apart that are about something begun at `startUs` (agent clock). */
+  readonly phaseOf: (scenario: string, startUs: number) => Tags | undefined = () => undefined;
 
   /** Ends the interval: returns what it measured and starts the next one empty. */
   seal(): Measured {
@@ -67,7 +71,10 @@ export class Recorder {
           one.fails = 0;
           break;
         case 'gauge':
-          gauges.push({ series: one.number, value: one.value, min: one.min, max: one.max });
+          if (!one.isFresh) break;
+          gauges.push({ series: one.number, value: one.value, min: one.min, max: one.max, atUs: one.atUs });
+          // What stands for itself at any time is told again; a value of one instant only when it was set anew.
+          one.isFresh = one.atUs === undefined;
           one.min = one.value;
           one.max = one.value;
           break;
@@ -85,53 +92,61 @@ export class Recorder {
     return true;
   }
 
-  trend(metric: MetricName, tags: Tags): LiveTrend {
+  trend(metric: string, tags: Tags): LiveTrend {
     return this.register({ kind: 'trend', number: this.series.length, histogram: new Histogram() }, metric, tags);
   }
 
-  counter(metric: MetricName, tags: Tags): LiveCounter {
+  counter(metric: string, tags: Tags): LiveCounter {
     return this.register({ kind: 'counter', number: this.series.length, count: 0, isTold: false }, metric, tags);
   }
 
-  rate(metric: MetricName, tags: Tags): LiveRate {
+  rate(metric: string, tags: Tags): LiveRate {
     return this.register({ kind: 'rate', number: this.series.length, passes: 0, fails: 0 }, metric, tags);
   }
 
-  gauge(metric: MetricName, tags: Tags): LiveGauge {
-    return this.register({ kind: 'gauge', number: this.series.length, value: 0, min: 0, max: 0 }, metric, tags);
+  gauge(metric: string, tags: Tags): LiveGauge {
+    return this.register(
+      { kind: 'gauge', number: this.series.length, value: 0, min: 0, max: 0, isFresh: true, atUs: undefined },
+      metric,
+      tags,
+    );
   }
 
-  private register<S extends LiveSeries>(series: S, metric: MetricName, tags: Tags): S {
+  private register<S extends LiveSeries>(series: S, metric: string, tags: Tags): S {
     this.series.push(series);
-    this.undeclared.push({ number: series.number, metric, kind: METRICS[metric].kind, tags });
+    this.undeclared.push({ number: series.number, metric, kind: series.kind satisfies MetricKind, tags });
     return series;
   }
 }
 
 type LiveSeries = LiveTrend | LiveCounter | LiveRate | LiveGauge;
-interface LiveTrend {
+export interface LiveTrend {
   readonly kind: 'trend';
   readonly number: number;
   readonly histogram: Histogram;
 }
-interface LiveCounter {
+export interface LiveCounter {
   readonly kind: 'counter';
   readonly number: number;
   count: number;
   isTold: boolean;
 }
-interface LiveRate {
+export interface LiveRate {
   readonly kind: 'rate';
   readonly number: number;
   passes: number;
   fails: number;
 }
-interface LiveGauge {
+export interface LiveGauge {
   readonly kind: 'gauge';
   readonly number: number;
   value: number;
   min: number;
   max: number;
+  /** There is something to tell with the next seal. */
+  isFresh: boolean;
+  /** Run-relative instant of a value that counts by time; see `GaugeSlice`. */
+  atUs: number | undefined;
 }
 
 /** What a scenario records beside its requests. `startUs` (agent clock) is when that began which a sample is about. */
@@ -141,7 +156,10 @@ export interface ScenarioSamples {
   iterationsDropped(count: number, startUs: number): void;
   bytes(sent: number, received: number, startUs: number): void;
   check(name: string, holds: boolean, startUs: number): void;
+  span(metric: SpanMetric, name: string, durationUs: number, error: string | undefined, startUs: number): void;
 }
+
+export type SpanMetric = 'transaction_duration' | 'group_duration';
 
 /** Records them all in one place, whenever they began. */
 export class ScenarioRecorder implements ScenarioSamples {
@@ -156,6 +174,7 @@ export class ScenarioRecorder implements ScenarioSamples {
   private readonly sent: LiveCounter;
   private readonly received: LiveCounter;
   private readonly checks = new Map<string, LiveRate>();
+  private readonly spans = new Map<string, LiveTrend>();
 
   constructor(recorder: Recorder, tags: Tags, vus: LiveGauge = recorder.gauge('vus', tags)) {
     this.recorder = recorder;
@@ -202,6 +221,23 @@ export class ScenarioRecorder implements ScenarioSamples {
     }
     if (holds) rate.passes++;
     else rate.fails++;
+  }
+
+  /** A part of an iteration as a whole. `error` keeps those that failed apart. */
+  span(metric: SpanMetric, name: string, durationUs: number, error: string | undefined): void {
+    const key = `${metric}\u0000${name}\u0000${error ?? ''}`;
+    let trend = this.spans.get(key);
+    if (trend === undefined) {
+      const own = this.recorder.reserveTagSet() ? name : OTHER;
+      const tag = metric === 'group_duration' ? 'group' : 'name';
+      const ownKey = `${metric}\u0000${own}\u0000${error ?? ''}`;
+      const tags = { ...this.tags, [tag]: own, ...(error === undefined ? {} : { error }) };
+      trend = this.spans.get(ownKey) ?? this.recorder.trend(metric, tags);
+      this.spans.set(ownKey, trend);
+      if (own === OTHER) this.recorder.cappedSamples++;
+    }
+    this.recorder.samples++;
+    trend.histogram.record(durationUs);
   }
 
   private activeVus(count: number): void {

@@ -1,7 +1,7 @@
 import { warmupEndUs, type Plan } from '../shared/plan/index.ts';
 import { WARM_UP, type RequestError, type Tags } from '../shared/stats/index.ts';
 import type { Exchange } from './protocol/index.ts';
-import { Recorder, ScenarioRecorder, StepRecorder, type ScenarioSamples } from './recorder.ts';
+import { Recorder, ScenarioRecorder, StepRecorder, type ScenarioSamples, type SpanMetric } from './recorder.ts';
 
 /** The recorder of a plan. A plan without a warm-up gets the plain one, so that a sample costs nothing more than it did. */
 export function createRecorder(plan: Plan): { readonly recorder: Recorder; readonly begin: (zeroUs: number) => void } {
@@ -40,6 +40,9 @@ class WarmingRecorder extends Recorder {
     const warmUp = this.warmUps.get(scenario);
     return warmUp === undefined ? super.step(scenario, name, method, more) : new WarmingStep(this, scenario, name, method, more, warmUp);
   }
+
+  override readonly phaseOf = (scenario: string, startUs: number): Tags | undefined =>
+    startUs < (this.warmUps.get(scenario)?.endUs ?? 0) ? WARM_UP : undefined;
 }
 
 class WarmingStep extends StepRecorder {
@@ -88,6 +91,10 @@ class WarmingScenario implements ScenarioSamples {
 
   check(name: string, holds: boolean, startUs: number): void {
     this.of(startUs).check(name, holds);
+  }
+
+  span(metric: SpanMetric, name: string, durationUs: number, error: string | undefined, startUs: number): void {
+    this.of(startUs).span(metric, name, durationUs, error);
   }
 
   private of(startUs: number): ScenarioRecorder {

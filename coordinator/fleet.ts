@@ -99,6 +99,7 @@ export class Fleet {
       case 'hello':
       case 'ready':
       case 'finished':
+      case 'choreDone':
         break;
     }
     this.listeners.get(member.runId)?.onMessage(member, message);

@@ -7,6 +7,7 @@ import { coordinatorCommand } from './commands/coordinator.ts';
 import { planCommand } from './commands/plan.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommand } from './commands/runs.ts';
+import { schemaCommand } from './commands/schema.ts';
 import { stopCommand } from './commands/stop.ts';
 import { validateCommand } from './commands/validate.ts';
 
@@ -32,6 +33,7 @@ for (const command of [
   agentsCommand,
   runsCommand,
   stopCommand,
+  schemaCommand,
 ]) {
   program.addCommand(command((code) => void (process.exitCode = code)).exitOverride());
 }

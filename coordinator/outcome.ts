@@ -19,12 +19,13 @@ export type StopCause =
 /** The exit code of a run that made load. Where several things are wrong the first of these tells most: somebody stopped it, agents
  *  were lost where that must not be, the scenario's own code is broken, a threshold failed, the result is invalid. A failed threshold
  *  comes before an invalid result: a measurement with holes can no longer pass, but what failed in it has failed. */
-export function judge(summary: Summary, stop: StopCause | undefined, scriptError: string | undefined): Outcome {
+export function judge(summary: Summary, stop: StopCause | undefined, scriptError: string | undefined, teardownFailure?: string): Outcome {
   const failed = summary.thresholds.filter(({ verdict }) => verdict !== 'pass');
   const outcome = (name: keyof typeof EXIT_CODES, message: string): Outcome => ({ exitCode: EXIT_CODES[name].code, summary, message });
   if (stop?.kind === 'person') return outcome('stopped', `stopped: ${stop.reason}`);
   if (stop?.kind === 'agent-lost') return outcome('agentsLost', stop.reason);
   if (scriptError !== undefined) return outcome('scriptThrew', `scenario code threw: ${scriptError}`);
+  if (teardownFailure !== undefined) return outcome('scriptThrew', `the teardown failed: ${teardownFailure}`);
   if (failed.length > 0) {
     const names = failed.map(({ metric, expression, verdict }) => `${metric}: ${expression} (${verdict})`).join(', ');
     const early = stop?.kind === 'threshold' ? `; the run was ended early: ${stop.reason}` : '';

@@ -1,9 +1,10 @@
 import type { Clock } from '../shared/base/index.ts';
 import type { ScenarioLedger } from '../shared/stats/index.ts';
-import { ledgerFromWire, type AgentMessage, type Finished } from '../shared/wire/index.ts';
+import { ledgerFromWire, type AgentMessage, type ChoreDone, type Finished } from '../shared/wire/index.ts';
 import type { AgentAccount } from './accounting.ts';
 import type { Collector } from './collector.ts';
 import type { Agent, FleetListener } from './fleet.ts';
+import { describeScriptErrors } from './script-errors.ts';
 
 /** One agent's part in one run, as both planes tell it. */
 export interface Participant {
@@ -16,6 +17,8 @@ export interface Participant {
   activeVus: number;
   loadEnded: boolean;
   finished: Finished | undefined;
+  /** The last chore of the run that it was given and has ended. */
+  choreDone: ChoreDone | undefined;
   /** Why its control stream is gone; it may still be at work and deliver. */
   disconnected: string | undefined;
   /** Last sign of life on either plane, our clock. */
@@ -63,6 +66,9 @@ export class Participants implements FleetListener {
         participant.loadEnded = true;
         participant.activeVus = 0;
         break;
+      case 'choreDone':
+        participant.choreDone = message.value;
+        break;
       case 'hello':
       case 'clockPong':
         return;
@@ -101,9 +107,9 @@ export class Participants implements FleetListener {
     return this.all.filter(({ isLost }) => isLost);
   }
 
-  /** First thing the scenario's own code threw, on any agent. */
+  /** What the scenario's own code threw, on all agents together. */
   get scriptError(): string | undefined {
-    return this.all.find(({ finished }) => (finished?.scriptErrors ?? 0) > 0)?.finished?.scriptError;
+    return describeScriptErrors(this.all.flatMap(({ finished }) => (finished === undefined ? [] : [finished])));
   }
 
   /** At the end: whoever neither ended its load nor delivered a last batch is lost. */
@@ -140,6 +146,7 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
     activeVus: 0,
     loadEnded: false,
     finished: undefined,
+    choreDone: undefined,
     disconnected: undefined,
     lastSeenUs: nowUs,
     isLost: false,

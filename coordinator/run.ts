@@ -2,6 +2,7 @@ import { AppError, reasonOf, type Clock, type Log } from '../shared/base/index.t
 import { planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
 import { BundleWriter, type Snapshot } from '../shared/report/index.ts';
 import { epochToWire, planToWire, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
+import { Chores } from './chores.ts';
 import { Collector } from './collector.ts';
 import type { Agent, Fleet } from './fleet.ts';
 import { Live } from './live.ts';
@@ -38,7 +39,8 @@ export interface RunContext {
 
 /** One run, from submission to verdict:
  *
- *  find agents → hand out plan and stripes → all ready → start at one instant → collect, watch, judge → settle → bundle → verdict
+ *  find agents → hand out plan and stripes → all ready → setup → start at one instant → collect, watch, judge → teardown → settle
+ *  → bundle → verdict
  *
  *  The story is here, in order; what each step knows is in the file it calls. */
 export class Run {
@@ -55,6 +57,7 @@ export class Run {
   private participants: Participants | undefined;
   private collector: Collector | undefined;
   private bundle: BundleWriter | undefined;
+  private teardownFailure: string | undefined;
   private wake: () => void = () => undefined;
   state: Snapshot['state'] = 'waiting';
 
@@ -70,8 +73,9 @@ export class Run {
       await this.event('submitted', { name: submission.plan.name, agents: submission.agents });
       const agents = await this.findAgents();
       const epochs = await this.prepare(agents);
-      await this.start(agents);
-      await this.collect();
+      const chores = this.chores();
+      await chores.setUp(this.stopping.signal);
+      await this.load(agents, chores);
       const outcome = await this.settle(epochs);
       await this.event('finished', { exitCode: outcome.exitCode, message: outcome.message });
       return outcome;
@@ -85,6 +89,34 @@ export class Run {
       fleet.release(runId);
       await this.bundle?.close();
     }
+  }
+
+  /** The load, and the teardown after it whatever became of it. */
+  private async load(agents: readonly Agent[], chores: Chores): Promise<void> {
+    try {
+      this.refuseIfStopped();
+      await this.start(agents, chores.setupJson);
+      await this.collect();
+    } finally {
+      this.teardownFailure = await chores.tearDown();
+    }
+  }
+
+  private chores(): Chores {
+    const { runId, submission, fleet } = this.context;
+    const { participants } = this;
+    if (participants === undefined) throw new Error('nobody to do chores');
+    return new Chores({
+      runId,
+      plan: submission.plan,
+      fleet,
+      participants,
+      tell: async (kind, { agent, failure }) => {
+        this.live.note(`${kind} on agent ${String(agent)}: ${failure === '' ? 'done' : String(failure)}`);
+        this.look();
+        await this.event('chore', { kind, agent, failure });
+      },
+    });
   }
 
   /** Ends the plan for all agents at one instant a little ahead. A second call changes nothing. */
@@ -133,12 +165,10 @@ export class Run {
   }
 
   private async prepare(agents: readonly Agent[]): Promise<readonly Epoch[]> {
-    const { fleet, plane, submission, runId, bundleDir, clock, log } = this.context;
+    const { fleet, plane, submission, runId } = this.context;
     this.state = 'preparing';
     this.look();
-    const { plan, workload, workloadHash, thresholds } = submission;
-    this.bundle = await BundleWriter.open(bundleDir, clock.nowUs() + START_MARGIN_US);
-    this.collector = new Collector(plan, thresholds, this.bundle, log);
+    const { plan, workload, workloadHash } = submission;
     const epochs: Epoch[] = [{ number: 0, fromUs: 0, owners: spreadOwners(agents.map(({ id, capacity }) => ({ id, weight: capacity }))) }];
     try {
       await plane.putWorkload(workloadHash, workload);
@@ -165,13 +195,15 @@ export class Run {
     return epochs;
   }
 
-  private async start(agents: readonly Agent[]): Promise<void> {
-    const { fleet, runId, clock } = this.context;
+  private async start(agents: readonly Agent[], setupJson: string): Promise<void> {
+    const { fleet, runId, submission, bundleDir, clock, log } = this.context;
+    this.bundle = await BundleWriter.open(bundleDir, clock.nowUs() + START_MARGIN_US);
+    this.collector = new Collector(submission.plan, submission.thresholds, this.bundle, log);
     this.zeroUs = clock.nowUs() + START_MARGIN_US;
     for (const agent of agents) {
-      fleet.send(agent, { $case: 'start', value: { runId, atAgentClockUs: this.zeroUs + agent.clock.offsetUs } });
+      fleet.send(agent, { $case: 'start', value: { runId, atAgentClockUs: this.zeroUs + agent.clock.offsetUs, setupJson } });
     }
-    this.collector?.expect(new Set(agents.map(({ id }) => id)));
+    this.collector.expect(new Set(agents.map(({ id }) => id)));
     this.state = 'running';
     await this.event('started', { zeroUs: this.zeroUs, clocks: agents.map(({ id, clock: estimate }) => ({ agent: id, ...estimate })) });
   }
@@ -279,7 +311,7 @@ export class Run {
     await bundle.writeSummary(summariseRun(settlement, bundle.failure));
     await bundle.close();
     // What failed while writing the summary itself can only be told in the outcome.
-    return judge(summariseRun(settlement, bundle.failure), stopCause, participants.scriptError);
+    return judge(summariseRun(settlement, bundle.failure), stopCause, participants.scriptError, this.teardownFailure);
   }
 
   private refuseIfStopped(): void {

@@ -53,6 +53,7 @@ export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, p
     warmUps: plan.scenarios.flatMap(({ name, warmupUs }) => (warmupUs === undefined ? [] : [{ scenario: name, us: warmupUs }])),
     ledger,
     totals,
+    metrics: plan.metrics,
     verdicts: collector.final(durationUs),
     health,
     agentsLost,

@@ -44,11 +44,12 @@ export function submissionFromWire(request: SubmitRequest): Submission {
   if (onAgentLoss !== 'fail' && onAgentLoss !== 'continue') {
     throw new AppError('USAGE', `--on-agent-loss ${onAgentLoss}: expected fail or continue`);
   }
+  const planned = planFromWire(plan);
   return {
-    plan: planFromWire(plan),
+    plan: planned,
     workload,
     workloadHash: workloadHash(workload),
-    thresholds: thresholds.map(thresholdFromWire),
+    thresholds: thresholds.map((threshold) => thresholdFromWire(threshold, planned)),
     source,
     target,
     agents,
@@ -62,9 +63,9 @@ function thresholdToWire(threshold: Threshold): WireThreshold {
   return { metric, tags: { ...tags }, expression, abortOnFail, delayAbortEvalUs, windowUs };
 }
 
-function thresholdFromWire(wire: WireThreshold): Threshold {
+function thresholdFromWire(wire: WireThreshold, plan: Plan): Threshold {
   const { metric, tags, expression, abortOnFail, delayAbortEvalUs, windowUs } = wire;
-  const parsed = parseThreshold(metric, expression);
+  const parsed = parseThreshold(metric, expression, {}, plan.metrics);
   if ('problem' in parsed) throw new AppError('SCENARIO_INVALID', `threshold ${metric}: ${expression}: ${parsed.problem}`);
   return { ...parsed, tags, abortOnFail, delayAbortEvalUs, windowUs };
 }

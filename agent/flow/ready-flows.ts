@@ -1,39 +1,66 @@
 import { seedFor, type Plan, type Workload } from '../../shared/plan/index.ts';
+import { CustomMetrics } from '../custom-metrics.ts';
 import type { HttpContext } from '../protocol/index.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Actor, Surroundings } from './actor.ts';
 import { ScriptActor } from './script-actor.ts';
+import type { ScriptContext } from './script-context.ts';
 import { ScriptErrors } from './script-errors.ts';
-import { loadScript } from './script-module.ts';
+import { loadScript, type LoadedScript } from './script-module.ts';
+import { SetupResult } from './setup-result.ts';
 import { StepActor } from './step-actor.ts';
 import { readySteps } from './steps.ts';
+import { strayThrows } from './stray-throws.ts';
 import { Slots } from './template.ts';
 import { WorkloadFiles } from './upload.ts';
 
 /** Every scenario's flow, ready to be run by any number of VUs. */
 export interface ReadyFlows {
   createActor(scenario: string, vu: number, around: Surroundings): Actor;
+  /** What an actor of a flow of steps has captured, by name. */
+  captures(scenario: string, actor: Actor): Record<string, unknown>;
   readonly scriptErrors: ScriptErrors;
+}
+
+/** What flows are made ready with, beside the workload. */
+export interface FlowParts {
+  /** The workload's script, where it is loaded already. */
+  readonly script?: LoadedScript | undefined;
+  readonly setup?: SetupResult | undefined;
+  /** Where throws are counted; strays are the run's, so whoever gives this looks after them. */
+  readonly scriptErrors?: ScriptErrors | undefined;
 }
 
 type MakeActor = (vu: number, around: Surroundings) => Actor;
 
 /** Throws `AppError('SCRIPT_THREW')` when the workload's script cannot be loaded. */
-export async function readyFlows(workload: Workload, plan: Plan, recorder: Recorder, http: HttpContext): Promise<ReadyFlows> {
-  const scriptErrors = new ScriptErrors();
-  const script = workload.script === undefined ? undefined : await loadScript(workload.script);
+export async function readyFlows(
+  workload: Workload,
+  plan: Plan,
+  recorder: Recorder,
+  http: HttpContext,
+  parts: FlowParts = {},
+): Promise<ReadyFlows> {
+  const script = parts.script ?? (workload.script === undefined ? undefined : await loadScript(workload.script));
+  const scriptErrors = parts.scriptErrors ?? new ScriptErrors(script?.origin);
+  if (script !== undefined && parts.scriptErrors === undefined) strayThrows.watch(scriptErrors);
+  const setup = parts.setup ?? new SetupResult();
   const files = new WorkloadFiles(workload.files);
   const makers = new Map<string, MakeActor>();
+  const slotsOf = new Map<string, Slots>();
   for (const [scenario, flow] of Object.entries(workload.flows)) {
     const seed = seedFor(plan.seed, scenario);
     if (flow.kind === 'steps') {
       const slots = new Slots();
-      const steps = readySteps(flow.steps, scenario, recorder, http, files, { slots, rows: workload.rows, seed });
+      slotsOf.set(scenario, slots);
+      const steps = readySteps(flow.steps, scenario, recorder, http, files, { slots, rows: workload.rows, seed, setup });
       makers.set(scenario, (vu, around) => new StepActor(vu, steps, slots.count, around, http, seed));
     } else {
-      const run = script?.get(flow.scenario);
+      const run = script?.flows.get(flow.scenario);
       if (run === undefined) throw new Error(`the workload's script has no flow for scenario ${scenario}`);
-      const context = { scenario, flow: run, workload, seed, recorder, http, scriptErrors, steps: new Map() };
+      const metrics = new CustomMetrics(recorder, scenario, plan.metrics ?? {});
+      const shared = { workload, seed, setup, recorder, http, scriptErrors, metrics };
+      const context: ScriptContext = { scenario, flow: run, ...shared, steps: new Map() };
       makers.set(scenario, (vu, around) => new ScriptActor(vu, context, around));
     }
   }
@@ -44,5 +71,6 @@ export async function readyFlows(workload: Workload, plan: Plan, recorder: Recor
       if (make === undefined) throw new Error(`no flow for scenario ${scenario}`);
       return make(vu, around);
     },
+    captures: (scenario, actor) => (actor instanceof StepActor ? (slotsOf.get(scenario)?.named(actor.captured) ?? {}) : {}),
   };
 }

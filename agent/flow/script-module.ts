@@ -1,35 +1,54 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { AppError } from '../../shared/base/index.ts';
-import type { FlowFunction } from '../../shared/scenario/index.ts';
+import type { FlowFunction, SetupFunction, TeardownFunction } from '../../shared/scenario/index.ts';
 import { describeThrown } from './script-errors.ts';
+import { ScriptOrigin } from './script-origin.ts';
 
-/** The functions of a loaded scenario module, by scenario name. */
-export type ScriptFlows = ReadonlyMap<string, FlowFunction>;
+/** The functions of a loaded scenario module. */
+export interface LoadedScript {
+  /** By scenario name. */
+  readonly flows: ReadonlyMap<string, FlowFunction>;
+  readonly setup: SetupFunction | undefined;
+  readonly teardown: TeardownFunction | undefined;
+  readonly origin: ScriptOrigin;
+}
 
 /** Loads the bundled module. Throws `AppError('SCRIPT_THREW')` when it throws, naming its source line through the source map. */
-export async function loadScript(source: string): Promise<ScriptFlows> {
+export async function loadScript(source: string): Promise<LoadedScript> {
   process.setSourceMapsEnabled(true);
-  // A file, not a `data:` URL: stack traces of a file are short enough to read.
-  const folder = await mkdtemp(join(tmpdir(), 'muster-script-'));
+  // A file, not a `data:` URL: stack traces of a file are short enough to read. Its real path, because that is what stands in them.
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'muster-script-')));
+  const file = join(folder, 'scenario.mjs');
+  const origin = new ScriptOrigin(file, source);
   try {
-    const file = join(folder, 'scenario.mjs');
     await writeFile(file, source);
     const module = (await import(pathToFileURL(file).href)) as { readonly default?: unknown };
-    return flowsOf(module.default);
+    return { ...functionsOf(module.default), origin };
   } catch (thrown) {
-    throw new AppError('SCRIPT_THREW', `the scenario's code threw while it was loaded: ${describeThrown(thrown)}`, { cause: thrown });
+    const message = `the scenario's code threw while it was loaded: ${describeThrown(thrown, origin)}`;
+    throw new AppError('SCRIPT_THREW', message, { cause: thrown });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-function flowsOf(definition: unknown): ScriptFlows {
-  // The submitting side has checked the shape of this very module; here only the functions are picked out.
-  const { scenarios } = definition as { readonly scenarios: Readonly<Record<string, { readonly flow: unknown }>> };
-  return new Map(
-    Object.entries(scenarios).flatMap(([name, { flow }]) => (typeof flow === 'function' ? [[name, flow as FlowFunction] as const] : [])),
-  );
+/** The submitting side has checked the shape of this very module; here only the functions are picked out. */
+function functionsOf(definition: unknown): Omit<LoadedScript, 'origin'> {
+  const { scenarios, setup, teardown } = definition as Definition;
+  return {
+    flows: new Map(
+      Object.entries(scenarios).flatMap(([name, { flow }]) => (typeof flow === 'function' ? [[name, flow as FlowFunction] as const] : [])),
+    ),
+    setup: typeof setup === 'function' ? (setup as SetupFunction) : undefined,
+    teardown: typeof teardown === 'function' ? (teardown as TeardownFunction) : undefined,
+  };
+}
+
+interface Definition {
+  readonly scenarios: Readonly<Record<string, { readonly flow: unknown }>>;
+  readonly setup?: unknown;
+  readonly teardown?: unknown;
 }

@@ -64,6 +64,11 @@ export class StepActor implements Actor {
     this.client.close();
   }
 
+  /** By slot; what the last iteration captured, until the next one begins. */
+  get captured(): readonly unknown[] {
+    return this.values.captured;
+  }
+
   private step(nowUs: number): void {
     const step = this.steps[this.next];
     if (step === undefined) {

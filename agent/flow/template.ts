@@ -1,5 +1,6 @@
 import type { Reference, RowSet, Template } from '../../shared/plan/index.ts';
 import { rowFor } from './rows.ts';
+import type { SetupResult } from './setup-result.ts';
 
 /** What references are read from while one iteration runs. */
 export interface Values {
@@ -23,6 +24,11 @@ export class Slots {
   get count(): number {
     return this.names.size;
   }
+
+  /** What was captured, by name. */
+  named(captured: readonly unknown[]): Record<string, unknown> {
+    return Object.fromEntries([...this.names].flatMap(([name, slot]) => (captured[slot] === undefined ? [] : [[name, captured[slot]]])));
+  }
 }
 
 /** Thrown by a template that needs a value no earlier response gave: the iteration cannot go on. */
@@ -40,6 +46,7 @@ export interface TemplateSources {
   readonly slots: Slots;
   readonly rows: Readonly<Record<string, RowSet>>;
   readonly seed: number;
+  readonly setup?: SetupResult | undefined;
 }
 
 export function readyTemplate(template: Template, sources: TemplateSources): ReadyTemplate {
@@ -64,7 +71,7 @@ function readyReference(reference: Reference, sources: TemplateSources): (values
   return (values) => write(read(values));
 }
 
-function reader(reference: Reference, { slots, rows, seed }: TemplateSources): (values: Values) => unknown {
+function reader(reference: Reference, { slots, rows, seed, setup }: TemplateSources): (values: Values) => unknown {
   switch (reference.source) {
     case 'vu':
       return (values) => values.vu;
@@ -75,6 +82,14 @@ function reader(reference: Reference, { slots, rows, seed }: TemplateSources): (
       return (values) => {
         const value = values.captured[slot];
         if (value === undefined) throw new MissingValue(reference.name);
+        return value;
+      };
+    }
+    case 'setup': {
+      const path = reference.name.split('.');
+      return () => {
+        const value = setup?.at(path);
+        if (value === undefined) throw new MissingValue(`setup.${reference.name}`);
         return value;
       };
     }

@@ -29,6 +29,7 @@ export const ERROR_TABLE = {
   COORDINATOR_UNAVAILABLE: 'couldNotStart',
   PORT_TAKEN: 'couldNotStart',
   AGENT_REFUSED: 'couldNotStart',
+  SETUP_FAILED: 'couldNotStart',
   NOT_AUTHORISED: 'couldNotStart',
   VERSION_SKEW: 'couldNotStart',
   OUT_UNWRITABLE: 'couldNotStart',

@@ -12,6 +12,8 @@ export const SCENARIO_BYTES_MAX = 4 * 1024 * 1024;
 export const WORKLOAD_BYTES_MAX = 64 * 1024 * 1024;
 /** One gRPC message: a submission with its workload is the largest. */
 export const GRPC_MESSAGE_BYTES_MAX = WORKLOAD_BYTES_MAX + 4 * 1024 * 1024;
+/** What a run's setup returns, as JSON; more is refused: every agent is given it, and every VU holds on to it. */
+export const SETUP_BYTES_MAX = 1024 * 1024;
 /** VUs of one scenario. */
 export const VUS_MAX = 1_000_000;
 /** Iterations of one scenario's schedule. Beyond 2^53 an index would no longer be exact. */

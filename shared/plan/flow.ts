@@ -5,6 +5,9 @@ import type { HttpSettings } from './http.ts';
 /** What the agents run: the same bytes for every agent of a run, addressed by their SHA-256. */
 export interface Workload {
   readonly flows: Readonly<Record<string, Flow>>;
+  /** What one agent runs once per run, before the start and after the load. */
+  readonly setup?: Flow | undefined;
+  readonly teardown?: Flow | undefined;
   readonly rows: Readonly<Record<string, RowSet>>;
   /** One ES module with its inline source map, when a flow is a function: its default export is the scenario definition. */
   readonly script: string | undefined;
@@ -85,7 +88,7 @@ export type TemplatePart = string | Reference;
 
 export interface Reference {
   readonly source: ReferenceSource;
-  /** Captured name; for rows the data set's name; empty for `vu` and `iteration`. */
+  /** Captured name; for rows the data set's name; for `setup` the path into its result; empty for `vu` and `iteration`. */
   readonly name: string;
   /** Column of the row; empty for the other sources. */
   readonly field: string;
@@ -94,7 +97,7 @@ export interface Reference {
   readonly as: 'text' | 'json' | 'json-string' | 'url' | 'url-text' | 'header';
 }
 
-export type ReferenceSource = 'capture' | 'row' | 'vu' | 'iteration';
+export type ReferenceSource = 'capture' | 'row' | 'vu' | 'iteration' | 'setup';
 
 export interface Check {
   /** Label in the `checks` metric, e.g. `status is 200`. */

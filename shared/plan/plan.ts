@@ -8,6 +8,17 @@ export interface Plan {
   /** How agents wait for what is due; absent: `precise`. */
   readonly pacing?: Pacing;
   readonly scenarios: readonly PlannedScenario[];
+  /** How long the run's setup and teardown may take, milliseconds; absent when it has none. */
+  readonly setupLimitMs?: number | undefined;
+  readonly teardownLimitMs?: number | undefined;
+  /** Metrics of the scenario's own, by name. */
+  readonly metrics?: Readonly<Record<string, PlannedMetric>>;
+}
+
+export interface PlannedMetric {
+  readonly kind: 'trend' | 'counter' | 'rate' | 'gauge';
+  /** For people; empty for none. */
+  readonly unit: string;
 }
 
 /** `precise`: a helper thread wakes the loop, about 0.1 ms late. `relaxed`: Node's timers do, one to two milliseconds late and cheaper. */

@@ -13,6 +13,11 @@ export function formatMs(ms: number): string {
   return ms === 0 ? '0s' : formatDurationUs(ms * 1_000);
 }
 
+/** A value of a metric's unit: milliseconds as a time, anything else as a number with its unit. */
+export function formatIn(unit: string, value: number): string {
+  return unit === 'ms' ? formatMs(value) : `${formatCount(value)}${oneLine(unit)}`;
+}
+
 export function formatPercent(fraction: number): string {
   // Rounding must not turn "almost none" into none, nor "almost all" into all.
   const percent = fraction * 100;

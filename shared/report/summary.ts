@@ -3,6 +3,7 @@ import {
   emptyValue,
   isPartOfTotals,
   selectValue,
+  type CustomMetrics,
   type Ledger,
   type Series,
   type SeriesValue,
@@ -56,7 +57,8 @@ export type MetricSummary = TrendSummary | CounterSummary | RateSummary | GaugeS
 
 export interface TrendSummary {
   readonly type: 'trend';
-  readonly unit: 'ms';
+  /** `ms`, or what the scenario says of a trend of its own. */
+  readonly unit: string;
   readonly count: number;
   readonly min: number;
   readonly mean: number;
@@ -91,6 +93,8 @@ export interface GaugeSummary {
   readonly value: number;
   readonly min: number;
   readonly max: number;
+  /** Of a gauge of the scenario's own, where it gave one. */
+  readonly unit?: string;
 }
 
 export type SeriesSummary = MetricSummary & { readonly metric: string; readonly tags: Tags };
@@ -129,6 +133,8 @@ export interface SummaryInput {
   readonly ledger: Ledger;
   readonly validity: Validity;
   readonly totals: Iterable<Series>;
+  /** Metrics of the scenario's own. */
+  readonly metrics?: CustomMetrics | undefined;
   readonly verdicts: readonly Verdict[];
   readonly health: readonly AgentHealth[];
   readonly agentsLost: readonly string[];
@@ -136,7 +142,7 @@ export interface SummaryInput {
 
 /** Sums up a run. Everything a report says is computable from the result alone. */
 export function summarise(input: SummaryInput): Summary {
-  const { run, durationUs, ledger, validity, verdicts } = input;
+  const { run, durationUs, ledger, validity, verdicts, metrics } = input;
   const totals = [...input.totals].sort(bySeries);
   const warmUps = summariseWarmUps(input.warmUps ?? [], totals);
   const countedUs = durationUs - (input.countedFromUs ?? 0);
@@ -146,23 +152,23 @@ export function summarise(input: SummaryInput): Summary {
     ledger,
     validity: { grade: validity.grade, reasons: validity.reasons },
     ...(warmUps.length === 0 ? {} : { warmUps }),
-    metrics: summariseMetrics(totals, countedUs),
-    submetrics: summariseSubmetrics(totals, countedUs, verdicts),
-    series: totals.map(({ metric, tags, value }) => ({ metric, tags, ...summariseValue(value, countedUs) })),
+    metrics: summariseMetrics(totals, countedUs, metrics),
+    submetrics: summariseSubmetrics(totals, countedUs, verdicts, metrics),
+    series: totals.map(({ metric, tags, value }) => ({ metric, tags, ...summariseValue(value, countedUs, metrics?.[metric]?.unit) })),
     thresholds: verdicts.map(summariseVerdict),
     agents: summariseAgents(input.health, input.agentsLost),
   };
 }
 
-/** One value as `summary.json` shows it. Percentiles come from the buckets, the rest is exact. */
-export function summariseValue(value: SeriesValue, durationUs: number): MetricSummary {
+/** One value as `summary.json` shows it. Percentiles come from the buckets, the rest is exact. `unit`: of a metric of the scenario's own. */
+export function summariseValue(value: SeriesValue, durationUs: number, unit?: string): MetricSummary {
   switch (value.kind) {
     case 'trend': {
       const { histogram } = value;
       const percentiles = Object.fromEntries(PERCENTILES.map((name) => [name, toMs(histogram.percentileUs(Number(name)))]));
       return {
         type: 'trend',
-        unit: 'ms',
+        unit: unit ?? 'ms',
         count: histogram.count,
         min: histogram.count === 0 ? 0 : toMs(histogram.minUs),
         mean: toMs(histogram.meanUs),
@@ -179,7 +185,13 @@ export function summariseValue(value: SeriesValue, durationUs: number): MetricSu
       return { type: 'rate', rate: total === 0 ? 0 : value.passes / total, passes: value.passes, fails: value.fails };
     }
     case 'gauge':
-      return { type: 'gauge', value: value.value, min: Number.isFinite(value.min) ? value.min : 0, max: value.max };
+      return {
+        type: 'gauge',
+        value: value.value,
+        min: Number.isFinite(value.min) ? value.min : 0,
+        max: value.max,
+        ...(unit === undefined || unit === '' ? {} : { unit }),
+      };
   }
 }
 
@@ -189,7 +201,7 @@ export function selectorText(metric: string, tags: Tags): string {
   return pairs.length === 0 ? metric : `${metric}{${pairs.join(',')}}`;
 }
 
-function summariseMetrics(totals: readonly Series[], durationUs: number): Record<string, MetricSummary> {
+function summariseMetrics(totals: readonly Series[], durationUs: number, custom: CustomMetrics | undefined): Record<string, MetricSummary> {
   const sums = new Map<string, SeriesValue>();
   for (const { metric, tags, value } of totals) {
     if (!isPartOfTotals(tags)) continue;
@@ -200,7 +212,7 @@ function summariseMetrics(totals: readonly Series[], durationUs: number): Record
     }
     addValue(sum, value);
   }
-  return Object.fromEntries([...sums].map(([metric, value]) => [metric, summariseValue(value, durationUs)]));
+  return Object.fromEntries([...sums].map(([metric, value]) => [metric, summariseValue(value, durationUs, custom?.[metric]?.unit)]));
 }
 
 /** k6 shows the times of successful requests beside those of all; thresholds on tags show what they judged. */
@@ -209,14 +221,19 @@ const SUCCESSES: readonly { readonly metric: string; readonly tags: Tags }[] = [
   { metric: 'http_req_duration', tags: { expected_response: 'true' } },
 ];
 
-function summariseSubmetrics(totals: readonly Series[], durationUs: number, verdicts: readonly Verdict[]): Record<string, MetricSummary> {
+function summariseSubmetrics(
+  totals: readonly Series[],
+  durationUs: number,
+  verdicts: readonly Verdict[],
+  custom: CustomMetrics | undefined,
+): Record<string, MetricSummary> {
   const selectors = [...SUCCESSES, ...verdicts.map(({ threshold }) => threshold).filter(({ tags }) => Object.keys(tags).length > 0)];
   const found = new Map<string, MetricSummary>();
   for (const { metric, tags } of selectors) {
     const text = selectorText(metric, tags);
     if (found.has(text)) continue;
     const value = selectValue(totals, metric, tags);
-    if (value !== undefined) found.set(text, summariseValue(value, durationUs));
+    if (value !== undefined) found.set(text, summariseValue(value, durationUs, custom?.[metric]?.unit));
   }
   return Object.fromEntries(found);
 }

@@ -1,6 +1,6 @@
 import { formatBytes, formatDurationUs } from '../base/index.ts';
-import { isPartOfTotals, METRICS } from '../stats/index.ts';
-import { dotted, formatCount, formatMs, formatPercent, oneLine } from './format.ts';
+import { findMetric, isPartOfTotals, METRICS } from '../stats/index.ts';
+import { dotted, formatCount, formatIn, formatPercent, oneLine } from './format.ts';
 import type { Paint } from './paint.ts';
 import { selectorText, type MetricSummary, type Summary, type ThresholdSummary, type TrendSummary } from './summary.ts';
 
@@ -9,7 +9,7 @@ const LISTED_MAX = 10;
 
 const SIGNS = { pass: '✓', fail: '✗', 'no-data': '✗' } as const;
 
-export function thresholdLines({ thresholds }: Summary, paint: Paint): string[] {
+export function thresholdLines({ thresholds, metrics }: Summary, paint: Paint): string[] {
   const lines: string[] = [];
   let previous = '';
   for (const threshold of thresholds) {
@@ -17,15 +17,15 @@ export function thresholdLines({ thresholds }: Summary, paint: Paint): string[] 
     if (selector !== previous) lines.push(selector);
     previous = selector;
     const sign = threshold.verdict === 'pass' ? paint.good(SIGNS.pass) : paint.bad(SIGNS[threshold.verdict]);
-    lines.push(`  ${sign} '${oneLine(threshold.expression)}' ${observedText(threshold)}`);
+    lines.push(`  ${sign} '${oneLine(threshold.expression)}' ${observedText(threshold, metrics[threshold.metric])}`);
   }
   return lines;
 }
 
-function observedText(threshold: ThresholdSummary): string {
+function observedText(threshold: ThresholdSummary, measured: MetricSummary | undefined): string {
   const { observed } = threshold;
   if (observed === null) return 'no data, which is not a pass';
-  const shown = shownAs(threshold, observed);
+  const shown = shownAs(threshold, observed, measured);
   if (threshold.judged === undefined) return shown;
   return threshold.judged === 'worst-window'
     ? `${shown} in the worst window of ${windowText(threshold)}`
@@ -37,11 +37,12 @@ function windowText({ windowSeconds }: ThresholdSummary): string {
 }
 
 /** The observed value the way k6 writes it: `p(99)=12.3ms`, `rate=0.52%`. */
-function shownAs({ metric, expression }: ThresholdSummary, observed: number): string {
+function shownAs({ metric, expression }: ThresholdSummary, observed: number, measured: MetricSummary | undefined): string {
   const aggregation = /^\s*([a-z]+(?:\([^)]*\))?)/.exec(expression)?.[1] ?? 'value';
-  const definition = Object.hasOwn(METRICS, metric) ? METRICS[metric as keyof typeof METRICS] : undefined;
-  if (definition?.kind === 'trend' && aggregation !== 'count') return `${aggregation}=${formatMs(observed)}`;
-  if (definition?.kind === 'rate') return `${aggregation}=${formatPercent(observed)}`;
+  const kind = measured?.type ?? findMetric(metric)?.kind;
+  const unit = measured?.type === 'trend' ? measured.unit : 'ms';
+  if (kind === 'trend' && aggregation !== 'count') return `${aggregation}=${formatIn(unit, observed)}`;
+  if (kind === 'rate') return `${aggregation}=${formatPercent(observed)}`;
   return `${aggregation}=${formatCount(observed)}`;
 }
 
@@ -100,11 +101,13 @@ function valueLines(label: string, name: string, metric: MetricSummary): string[
     case 'rate':
       return [`${label}: ${formatPercent(metric.rate)} ${metric.passes} out of ${metric.passes + metric.fails}`];
     case 'gauge':
-      return [`${label}: ${formatCount(metric.value)} min=${formatCount(metric.min)} max=${formatCount(metric.max)}`];
+      return [
+        `${label}: ${formatIn(metric.unit ?? '', metric.value)} min=${formatIn(metric.unit ?? '', metric.min)} max=${formatIn(metric.unit ?? '', metric.max)}`,
+      ];
   }
 }
 
-function trendText({ count, mean, min, max, percentiles, overflow }: TrendSummary): string {
+function trendText({ unit, count, mean, min, max, percentiles, overflow }: TrendSummary): string {
   if (count === 0) return 'no samples';
   const parts: readonly (readonly [string, number])[] = [
     ['avg', mean],
@@ -115,8 +118,8 @@ function trendText({ count, mean, min, max, percentiles, overflow }: TrendSummar
     ['p(95)', percentiles['95']],
     ['p(99)', percentiles['99']],
   ];
-  const beyond = overflow === undefined ? '' : ` (${overflow} above 1h)`;
-  return parts.map(([name, ms]) => `${name}=${formatMs(ms)}`).join(' ') + beyond;
+  const beyond = overflow === undefined ? '' : ` (${overflow} above ${unit === 'ms' ? '1h' : '3600000'})`;
+  return parts.map(([name, ms]) => `${name}=${formatIn(unit, ms)}`).join(' ') + beyond;
 }
 
 /** Failed requests by the tag `error`, most frequent first. */

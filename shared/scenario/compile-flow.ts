@@ -13,12 +13,13 @@ export interface FlowContext {
   readonly rows: ReadonlyMap<string, RowSet | undefined>;
   readonly defaults: RequestDefaults;
   readonly mayBeFunction: boolean;
+  /** See `Scope.setup`. */
+  readonly setup?: Scope['setup'];
   readonly report: Report;
 }
 
 /** A list of steps, or in a module a function. Every step is checked even when others are wrong. */
-export function compileFlow(scenario: string, flow: unknown, context: FlowContext): Flow {
-  const path: Path = ['scenarios', scenario, 'flow'];
+export function compileFlow(scenario: string, flow: unknown, context: FlowContext, path: Path = ['scenarios', scenario, 'flow']): Flow {
   if (typeof flow === 'function' && context.mayBeFunction) return { kind: 'script', scenario };
   if (!Array.isArray(flow)) {
     // That it is missing is said with the scenario's other keys.
@@ -30,7 +31,7 @@ export function compileFlow(scenario: string, flow: unknown, context: FlowContex
   const capturedSomewhere = new Set(written.flatMap(capturedNames));
   const captured = new Set<string>();
   // Grows from step to step: a reference sees what stood in it when its step was compiled.
-  const scope: Scope = { env: context.env, vars: context.vars, rows: context.rows, captured, capturedSomewhere };
+  const scope: Scope = { env: context.env, vars: context.vars, rows: context.rows, setup: context.setup, captured, capturedSomewhere };
   const steps: Step[] = [];
   for (const [i, raw] of written.entries()) {
     const step = readStep(raw, [...path, i], context.report);

@@ -1,4 +1,5 @@
 import { didYouMean, formatDurationUs } from '../base/index.ts';
+import type { PlannedMetric } from '../plan/index.ts';
 import { parseThreshold, type Threshold } from '../sla/index.ts';
 import { isMapping } from './describe.ts';
 import type { Path, Report } from './problems.ts';
@@ -7,6 +8,8 @@ import { thresholdSchema } from './schema.ts';
 export interface ThresholdContext {
   readonly scenarios: readonly string[];
   readonly intervalUs: number;
+  /** Those of the file's own. */
+  readonly metrics: Readonly<Record<string, PlannedMetric>>;
   readonly report: Report;
 }
 
@@ -23,24 +26,26 @@ export function compileThresholds(definition: unknown, context: ThresholdContext
 }
 
 /** What series can be told apart by. */
-const TAGS = ['scenario', 'name', 'method', 'status', 'error', 'check', 'phase', 'expected_response'];
+const TAGS = ['scenario', 'name', 'method', 'status', 'error', 'check', 'phase', 'group', 'expected_response'];
 
 function compileThreshold(
   metric: string,
   raw: unknown,
   path: Path,
-  { scenarios, intervalUs, report }: ThresholdContext,
+  { scenarios, intervalUs, metrics, report }: ThresholdContext,
 ): Threshold | undefined {
   const shape = thresholdSchema.safeParse(raw);
   if (!shape.success) return undefined;
   const { threshold: expression, ...options } = typeof shape.data === 'string' ? { threshold: shape.data } : shape.data;
-  const threshold = parseThreshold(metric, expression, options);
+  const threshold = parseThreshold(metric, expression, options, metrics);
   if ('problem' in threshold) {
     report(path, threshold.problem);
     return undefined;
   }
+  // What tags a metric of the author's own has, only the functions that record it know.
+  const isOwn = Object.hasOwn(metrics, threshold.metric);
   for (const tag of Object.keys(threshold.tags)) {
-    if (!TAGS.includes(tag)) report(path, `there is no tag "${tag}"${didYouMean(tag, TAGS)}`);
+    if (!isOwn && !TAGS.includes(tag)) report(path, `there is no tag "${tag}"${didYouMean(tag, TAGS)}`);
   }
   const { scenario } = threshold.tags;
   // A threshold on nothing never gets data, and would fail every run.

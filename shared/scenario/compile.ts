@@ -1,9 +1,11 @@
 import { WORKLOAD_BYTES_MAX } from '../base/index.ts';
 import type { Flow, Plan, PlannedScenario, RowSet, Workload } from '../plan/index.ts';
 import type { Threshold } from '../sla/index.ts';
+import { compileChores } from './compile-chores.ts';
 import { compileFlow, type FlowContext } from './compile-flow.ts';
 import { compileHttp } from './compile-http.ts';
 import { compileScenario } from './compile-load.ts';
+import { compileMetrics } from './compile-metrics.ts';
 import { compileThresholds } from './compile-thresholds.ts';
 import { compileDefaults, durationOr, functionDefaults } from './compile-defaults.ts';
 import { isMapping } from './describe.ts';
@@ -49,7 +51,7 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
   const vars = resolveVars(document['vars'], overrides.env, report);
   const scope: Scope = { env: overrides.env, vars, rows: source.rows, captured: new Set(), capturedSomewhere: new Set() };
   const defaults = compileDefaults(document, overrides, scope, problems);
-  const context: FlowContext = {
+  const outside: FlowContext = {
     env: overrides.env,
     vars,
     rows: source.rows,
@@ -57,6 +59,8 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
     mayBeFunction: source.script !== undefined,
     report,
   };
+  const chores = compileChores(document, outside);
+  const context: FlowContext = { ...outside, setup: chores.setup };
 
   const flows: Record<string, Flow> = {};
   const planned: PlannedScenario[] = [];
@@ -76,7 +80,8 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
   }
 
   const intervalUs = durationOr(document['interval'], INTERVAL_US_DEFAULT);
-  const thresholds = compileThresholds(document['thresholds'], { scenarios: Object.keys(scenarios), intervalUs, report });
+  const metrics = compileMetrics(document['metrics'], report);
+  const thresholds = compileThresholds(document['thresholds'], { scenarios: Object.keys(scenarios), intervalUs, metrics, report });
   const seed = document['seed'];
   const plan: Plan = {
     name: typeof document['name'] === 'string' ? document['name'] : source.fallbackName,
@@ -84,10 +89,13 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
     intervalMs: intervalUs / 1_000,
     ...(document['pacing'] === 'relaxed' ? { pacing: 'relaxed' } : {}),
     scenarios: placeAfter(planned, after, Object.keys(scenarios), report),
+    ...chores.limits,
+    ...(Object.keys(metrics).length === 0 ? {} : { metrics }),
   };
-  const hasFunctions = Object.values(flows).some((flow) => flow.kind === 'script');
+  const hasFunctions = [...Object.values(flows), chores.flows.setup, chores.flows.teardown].some((flow) => flow?.kind === 'script');
   const workload: Workload = {
     flows,
+    ...chores.flows,
     rows: Object.fromEntries([...source.rows].flatMap(([name, rows]) => (rows === undefined ? [] : [[name, rows]]))),
     script: hasFunctions ? source.script : undefined,
     env: overrides.env,

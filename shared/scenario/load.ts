@@ -28,7 +28,7 @@ export async function loadScenario(file: string, overrides: ScenarioOverrides): 
   const problems = new ProblemList(parsed.lineOf);
   const rows = await loadDataSets(isMapping(parsed.document) ? parsed.document['data'] : undefined, file, problems.report);
   const tlsFiles = await loadTlsFiles(isMapping(parsed.document) ? parsed.document['http'] : undefined, file, problems.report);
-  const uploads = await loadUploads(isMapping(parsed.document) ? parsed.document['scenarios'] : undefined, file, problems.report);
+  const uploads = await loadUploads(parsed.document, file, problems.report);
   const { document, script, warnings } = parsed;
   const fallbackName = basename(file, extname(file));
   const compiled = compileDocument({ document, script, fallbackName, rows, tlsFiles, uploads }, overrides, problems);

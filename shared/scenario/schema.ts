@@ -261,6 +261,12 @@ export const dataSetSchema = strict('a data set such as { file: users.csv, order
   whenExhausted: whenExhausted.optional(),
 });
 
+/** A metric of the author's own. */
+export const metricSchema = strict('a metric such as { type: trend, unit: ms }', {
+  type: z.enum(['trend', 'counter', 'rate', 'gauge'], says('trend, counter, rate or gauge')),
+  unit: leaf(z.string(), 'a unit of at most 16 characters, such as ms or kB', (value) => /^[^\p{Cc}]{0,16}$/u.test(value)).optional(),
+});
+
 export const defaultsSchema = strict('a mapping with timeout and headers', { timeout: timeout.optional(), headers: scalars.optional() });
 
 export const thresholdSchema = z.union(
@@ -268,7 +274,7 @@ export const thresholdSchema = z.union(
   says('a threshold such as "p(99)<250", or a mapping with threshold'),
 );
 
-function scenarioFile<S extends z.ZodType>(scenarioOfFile: S) {
+function scenarioFile<S extends z.ZodType, F extends z.ZodType>(scenarioOfFile: S, flow: F) {
   return strict('a scenario file: a mapping with scenarios', {
     name: name.optional(),
     target: leaf(z.string(), 'the URL of the system under test, such as http://127.0.0.1:8080', () => true).optional(),
@@ -277,6 +283,11 @@ function scenarioFile<S extends z.ZodType>(scenarioOfFile: S) {
     http: httpSchema.optional(),
     vars: scalars.optional(),
     data: z.record(z.string(), dataSetSchema, says('a mapping of names to data sets')).optional(),
+    metrics: z.record(z.string(), metricSchema, says('a mapping of names to metrics')).optional(),
+    setup: flow.optional(),
+    setupTimeout: positiveDuration.optional(),
+    teardown: flow.optional(),
+    teardownTimeout: positiveDuration.optional(),
     scenarios: z
       .record(z.string(), scenarioOfFile, says('a mapping of names to scenarios'))
       .refine((scenarios) => Object.keys(scenarios).length > 0, says('at least one scenario')),
@@ -292,7 +303,7 @@ function scenarioFile<S extends z.ZodType>(scenarioOfFile: S) {
   });
 }
 
-const scenarioFileSchema = scenarioFile(scenarioSchema);
+const scenarioFileSchema = scenarioFile(scenarioSchema, z.unknown());
 
 export function isSeed(value: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;
@@ -314,7 +325,8 @@ export function readStep(step: unknown, path: Path, report: Report): StepDefinit
 
 /** The JSON Schema (2020-12) of the YAML scenario file, for editors. It knows shapes; units and references only `loadScenario` checks. */
 export function scenarioJsonSchema(): Record<string, unknown> {
-  return z.toJSONSchema(scenarioFile(scenario(z.array(stepSchema).min(1))), { io: 'input', reused: 'ref' });
+  const steps = z.array(stepSchema).min(1);
+  return z.toJSONSchema(scenarioFile(scenario(steps), steps), { io: 'input', reused: 'ref' });
 }
 
 interface Issue {

@@ -9,6 +9,8 @@ export interface Scope {
   readonly vars: ReadonlyMap<string, Scalar | undefined>;
   /** `undefined` for a data set that could not be read, which was said already. */
   readonly rows: ReadonlyMap<string, RowSet | undefined>;
+  /** What the setup of the run captures; `any` when it is a function, `undefined` without one, and in the setup itself. */
+  readonly setup?: ReadonlySet<string> | 'any' | undefined;
   /** Captured by earlier steps of the same flow. */
   readonly captured: ReadonlySet<string>;
   /** Captured by any step of the same flow. */
@@ -31,11 +33,12 @@ export function lookUp(expression: string, scope: Scope): Found {
   const field = expression.slice(dot + 1).trim();
   if (owner === 'env') return lookUpEnv(field, scope);
   if (owner === 'vars') return lookUpVar(field, scope);
+  if (owner === 'setup') return lookUpSetup(field, scope);
   return lookUpColumn(owner, field, scope);
 }
 
 /** Names that mean something else inside `${…}`. */
-export const RESERVED_NAMES: readonly string[] = ['env', 'vars', 'vu', 'iteration'];
+export const RESERVED_NAMES: readonly string[] = ['env', 'vars', 'vu', 'iteration', 'setup'];
 
 function lookUpEnv(key: string, scope: Scope): Found {
   const value = Object.hasOwn(scope.env, key) ? scope.env[key] : undefined;
@@ -47,6 +50,14 @@ function lookUpVar(name: string, scope: Scope): Found {
   if (!scope.vars.has(name)) return problem(`there is no "${name}" under vars${didYouMean(name, [...scope.vars.keys()])}`);
   const value = scope.vars.get(name);
   return value === undefined ? { kind: 'unknown' } : { kind: 'value', value };
+}
+
+function lookUpSetup(path: string, { setup }: Scope): Found {
+  if (setup === undefined) return problem(`there is no setup before this whose result could be used as \${setup.${path}}`);
+  const [name = ''] = path.split('.', 1);
+  if (path.split('.').includes('')) return problem(`expected a name such as \${setup.token} or \${setup.user.id}, got \${setup.${path}}`);
+  if (setup === 'any' || setup.has(name)) return reference('setup', path, '');
+  return problem(`the setup captures no "${name}"${didYouMean(name, [...setup])}`);
 }
 
 function lookUpColumn(dataSet: string, column: string, scope: Scope): Found {

@@ -1,10 +1,10 @@
 /** What a scenario module imports as `muster`. Types for the author, and the one function that gives them: it changes nothing. */
-export function defineScenario(definition: ScenarioFile): ScenarioFile {
+export function defineScenario<Setup = undefined>(definition: ScenarioFile<Setup>): ScenarioFile<Setup> {
   return definition;
 }
 
-/** The whole scenario file, key for key as in YAML. */
-export interface ScenarioFile {
+/** The whole scenario file, key for key as in YAML. `Setup` is what `setup` returns; write `setup` first, so that it is inferred. */
+export interface ScenarioFile<Setup = unknown> {
   readonly name?: string;
   /** Base URL of steps and of `vu.http` calls that give a path. */
   readonly target?: string;
@@ -13,7 +13,17 @@ export interface ScenarioFile {
   readonly http?: HttpSettings;
   readonly vars?: Readonly<Record<string, Scalar>>;
   readonly data?: Readonly<Record<string, DataSet>>;
-  readonly scenarios: Readonly<Record<string, Scenario>>;
+  /** Runs once per run, on one agent, before the load; every VU is given what it returns, as `vu.setup`. Plain JSON, at most 1 MiB. */
+  readonly setup?: readonly StepDefinition[] | SetupFunction<Setup>;
+  /** `60s` by default. */
+  readonly setupTimeout?: Duration;
+  /** Runs once per run, on one agent, after the load, also when the run was stopped. */
+  readonly teardown?: readonly StepDefinition[] | TeardownFunction<Setup>;
+  /** `60s` by default. */
+  readonly teardownTimeout?: Duration;
+  /** Metrics of your own, by name: what `vu.metrics` may record, and thresholds may be about. */
+  readonly metrics?: Readonly<Record<string, CustomMetric>>;
+  readonly scenarios: Readonly<Record<string, Scenario<Setup>>>;
   readonly thresholds?: Readonly<Record<string, readonly ThresholdDefinition[]>>;
   /** Length of one result interval, `1s` by default. */
   readonly interval?: Duration;
@@ -80,19 +90,34 @@ export interface DataSet {
   readonly whenExhausted?: 'stop' | 'recycle';
 }
 
-export type Scenario = ConstantArrivalRate | RampingArrivalRate | ConstantVus | RampingVus | PerVuIterations | SharedIterations;
+export interface CustomMetric {
+  readonly type: 'counter' | 'gauge' | 'rate' | 'trend';
+  /** Of a trend or gauge, for whoever reads the results; `ms` is shown as a time. */
+  readonly unit?: string;
+}
 
-interface AnyScenario {
+export type SetupFunction<Setup = unknown> = (vu: Vu<undefined>) => Promise<Setup> | Setup;
+export type TeardownFunction<Setup = unknown> = (vu: Vu<Setup>, setup: Setup) => Promise<void> | void;
+
+export type Scenario<Setup = unknown> =
+  | ConstantArrivalRate<Setup>
+  | RampingArrivalRate<Setup>
+  | ConstantVus<Setup>
+  | RampingVus<Setup>
+  | PerVuIterations<Setup>
+  | SharedIterations<Setup>;
+
+interface AnyScenario<Setup> {
   readonly startTime?: Duration;
   /** Starts when the load of that scenario ends; `startTime` counts from there. */
   readonly startAfter?: string;
   readonly gracefulStop?: Duration;
   /** What begins in this time from the scenario's start is measured apart and counts in no total and no threshold. */
   readonly warmup?: Duration;
-  readonly flow: readonly StepDefinition[] | FlowFunction;
+  readonly flow: readonly StepDefinition[] | FlowFunction<Setup>;
 }
 
-interface OpenScenario extends AnyScenario {
+interface OpenScenario<Setup> extends AnyScenario<Setup> {
   readonly timeUnit?: Duration;
   readonly arrivals?: 'uniform' | 'poisson';
   /** VUs of the whole cluster. */
@@ -100,49 +125,49 @@ interface OpenScenario extends AnyScenario {
   readonly maxVUs?: number;
 }
 
-export interface ConstantArrivalRate extends OpenScenario {
+export interface ConstantArrivalRate<Setup = unknown> extends OpenScenario<Setup> {
   readonly executor: 'constant-arrival-rate';
   readonly rate: Rate;
   readonly duration: Duration;
 }
 
-export interface RampingArrivalRate extends OpenScenario {
+export interface RampingArrivalRate<Setup = unknown> extends OpenScenario<Setup> {
   readonly executor: 'ramping-arrival-rate';
   readonly startRate?: Rate;
   readonly stages: readonly { readonly duration: Duration; readonly target: Rate }[];
 }
 
-export interface ConstantVus extends AnyScenario {
+export interface ConstantVus<Setup = unknown> extends AnyScenario<Setup> {
   readonly executor: 'constant-vus';
   readonly vus: number;
   readonly duration: Duration;
 }
 
-export interface RampingVus extends AnyScenario {
+export interface RampingVus<Setup = unknown> extends AnyScenario<Setup> {
   readonly executor: 'ramping-vus';
   readonly startVUs?: number;
   readonly stages: readonly { readonly duration: Duration; readonly target: number }[];
   readonly gracefulRampDown?: Duration;
 }
 
-interface CountedIterations extends AnyScenario {
+interface CountedIterations<Setup> extends AnyScenario<Setup> {
   readonly vus?: number;
   readonly iterations?: number;
   readonly maxDuration?: Duration;
 }
 
 /** Every VU runs `iterations` iterations. */
-export interface PerVuIterations extends CountedIterations {
+export interface PerVuIterations<Setup = unknown> extends CountedIterations<Setup> {
   readonly executor: 'per-vu-iterations';
 }
 
 /** The VUs share `iterations` iterations. */
-export interface SharedIterations extends CountedIterations {
+export interface SharedIterations<Setup = unknown> extends CountedIterations<Setup> {
   readonly executor: 'shared-iterations';
 }
 
 /** One iteration. It runs in the agents; what it throws counts as a failure of the scenario's code. */
-export type FlowFunction = (vu: Vu) => Promise<void> | void;
+export type FlowFunction<Setup = unknown> = (vu: Vu<Setup>) => Promise<void> | void;
 
 /** Exactly one of the verbs with a path or URL, or `think`. */
 export interface StepDefinition {
@@ -176,21 +201,59 @@ export type ThresholdDefinition =
   string | { readonly threshold: string; readonly abortOnFail?: boolean; readonly delayAbortEval?: Duration; readonly window?: Duration };
 
 /** The virtual user that runs the iteration. */
-export interface Vu {
+export interface Vu<Setup = unknown> {
   /** Global number, 0-based: the same VU keeps it for the whole run, on any number of agents. */
   readonly id: number;
   /** Global index of this iteration within its scenario, 0-based. */
   readonly iteration: number;
   /** What `-e KEY=VALUE` gave. */
   readonly env: Readonly<Record<string, string>>;
+  /** What the run's `setup` returned; frozen, and the same for all VUs. */
+  readonly setup: Setup;
   readonly http: Http;
+  /** Metrics of your own, declared under `metrics`. */
+  readonly metrics: Metrics;
   /** Counts in the metric `checks` under `name`; returns `holds`. */
   check(name: string, holds: boolean): boolean;
   /** Think time: `"1s"`, or milliseconds. */
   sleep(duration: Duration): Promise<void>;
   /** The row of a data set for this iteration, by column. */
   row(dataSet: string): Readonly<Record<string, string>>;
+  /** All rows of a data set. */
+  data(dataSet: string): readonly Readonly<Record<string, string>>[];
+  /** Uniform in (0, 1). The same draws for the same seed and iteration, on any number of agents. */
+  random(): number;
+  /** Measures `run` as a whole in the metric `transaction_duration` under the tag `name`; one that throws has the tag `error` too. */
+  transaction<T>(name: string, run: () => Promise<T> | T): Promise<T>;
+  /** The same in the metric `group_duration` under the tag `group`. */
+  group<T>(name: string, run: () => Promise<T> | T): Promise<T>;
+  /** Calls `probe` until it gives something other than `undefined`, `null` or `false`, and resolves with that. The whole wait is the
+   *  transaction `name`. Throws after `limit` (60s by default). */
+  poll<T>(name: string, probe: () => Promise<T | undefined | null | false>, options?: PollOptions): Promise<T>;
+  /** Calls `run` until it does not throw, at most `times` times; the last throw is yours. */
+  retry<T>(times: number, run: () => Promise<T> | T, options?: { readonly wait?: Duration }): Promise<T>;
 }
+
+export interface PollOptions {
+  /** From the end of one probe to the next, `1s` by default. */
+  readonly every?: Duration;
+  readonly limit?: Duration;
+}
+
+/** Recording under a name that is not declared, as another type than declared, or what is no number from 0 up, throws a `TypeError`.
+ *  `tags` tell series apart; each different set of them is a series, so they must be few. */
+export interface Metrics {
+  /** Adds whole numbers up. */
+  counter(name: string): { add(count: number, tags?: MetricTags): void };
+  /** Keeps the last value by time, the lowest and the highest. */
+  gauge(name: string): { set(value: number, tags?: MetricTags): void };
+  /** The fraction of `true`. */
+  rate(name: string): { add(holds: boolean, tags?: MetricTags): void };
+  /** A histogram: three decimals, three significant digits, up to 3600000. */
+  trend(name: string): { add(value: number, tags?: MetricTags): void };
+}
+
+export type MetricTags = Readonly<Record<string, string>>;
 
 /** Sends requests and measures them. `url` is a path under the target or a whole URL. A failed request is an answer, never a throw. */
 export interface Http {

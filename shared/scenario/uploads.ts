@@ -7,10 +7,10 @@ import type { Path, Report } from './problems.ts';
 /** Flows nested deeper than this have another problem. */
 const DEPTH_MAX = 50;
 
-/** Contents in base64 of every file that a step anywhere below `scenarios` uploads, by the path as written, relative to the scenario file. */
-export async function loadUploads(scenarios: unknown, scenarioFile: string, report: Report): Promise<Record<string, string>> {
+/** Contents in base64 of every file that a step of any flow uploads, by the path as written, relative to the scenario file. */
+export async function loadUploads(document: unknown, scenarioFile: string, report: Report): Promise<Record<string, string>> {
   const wanted = new Map<string, Path>();
-  collect(scenarios, ['scenarios'], wanted);
+  if (isMapping(document)) for (const key of ['setup', 'scenarios', 'teardown']) collect(document[key], [key], wanted);
   const contents: Record<string, string> = {};
   for (const [file, path] of wanted) {
     const read = await readBytes(resolve(dirname(scenarioFile), file));

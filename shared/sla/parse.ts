@@ -1,5 +1,5 @@
 import { didYouMean, parseDurationUs } from '../base/index.ts';
-import { METRICS, type MetricKind, type MetricName } from '../stats/index.ts';
+import { findMetric, METRICS, type CustomMetrics, type MetricKind } from '../stats/index.ts';
 import type { Aggregation, Threshold } from './threshold.ts';
 
 export interface ThresholdOptions {
@@ -10,15 +10,17 @@ export interface ThresholdOptions {
 }
 
 /** Reads one threshold in k6's syntax: `metric` is `http_req_duration{scenario:browse,name:list products}`, `expression` is
- *  `p(99.9)<250`. Bounds of trends are milliseconds, or carry a unit (`1.5s`). What is wrong comes back as one plain sentence. */
+ *  `p(99.9)<250`. Bounds of trends are milliseconds, or carry a unit (`1.5s`); those of trends of the scenario's own (`custom`) are in
+ *  their own unit. What is wrong comes back as one plain sentence. */
 export function parseThreshold(
   metric: string,
   expression: string,
   options: ThresholdOptions = {},
+  custom: CustomMetrics = {},
 ): Threshold | { readonly problem: string } {
-  const selector = parseSelector(metric);
+  const selector = parseSelector(metric, custom);
   if ('problem' in selector) return selector;
-  const condition = parseCondition(expression, selector.metric);
+  const condition = parseCondition(expression, selector.metric, selector.kind);
   if ('problem' in condition) return condition;
   const delayAbortEvalUs = parseDurationUs(options.delayAbortEval ?? 0);
   if (delayAbortEvalUs === undefined)
@@ -40,6 +42,11 @@ export function parseThreshold(
 
 const METRIC_NAMES = Object.keys(METRICS);
 
+/** Names that a metric of the scenario's own cannot have. */
+export function isBuiltInMetric(name: string): boolean {
+  return Object.hasOwn(METRICS, name);
+}
+
 /** What k6 lets a threshold ask of each kind of metric. */
 const AGGREGATIONS: Readonly<Record<MetricKind, readonly string[]>> = {
   trend: ['avg', 'min', 'med', 'max', 'p(N)'],
@@ -52,18 +59,24 @@ interface Problem {
   readonly problem: string;
 }
 
-function parseSelector(text: string): { readonly metric: MetricName; readonly tags: Readonly<Record<string, string>> } | Problem {
+interface Selector {
+  readonly metric: string;
+  readonly kind: MetricKind;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+function parseSelector(text: string, custom: CustomMetrics): Selector | Problem {
   const match = /^\s*([^{}\s]+)\s*(?:\{([^{}]*)\})?\s*$/.exec(text);
   if (match === null)
     return { problem: `expected a metric such as http_req_duration or http_req_duration{scenario:browse}, got "${text}"` };
   const [, metric = '', tagList] = match;
-  if (!isMetricName(metric)) {
-    return {
-      problem: `there is no metric "${metric}"${didYouMean(metric, METRIC_NAMES) || `; the metrics are ${METRIC_NAMES.join(', ')}`}`,
-    };
+  const kind = findMetric(metric, custom)?.kind;
+  if (kind === undefined) {
+    const names = [...METRIC_NAMES, ...Object.keys(custom)];
+    return { problem: `there is no metric "${metric}"${didYouMean(metric, names) || `; the metrics are ${names.join(', ')}`}` };
   }
   const tags: Record<string, string> = {};
-  if (tagList === undefined) return { metric, tags };
+  if (tagList === undefined) return { metric, kind, tags };
   for (const pair of tagList.split(',')) {
     const colon = pair.indexOf(':');
     const key = pair.slice(0, colon).trim();
@@ -72,22 +85,21 @@ function parseSelector(text: string): { readonly metric: MetricName; readonly ta
     if (Object.hasOwn(tags, key)) return { problem: `the tag "${key}" stands twice in "{${tagList}}"` };
     tags[key] = value;
   }
-  return { metric, tags };
-}
-
-function isMetricName(text: string): text is MetricName {
-  return Object.hasOwn(METRICS, text);
+  return { metric, kind, tags };
 }
 
 const CONDITION = /^\s*(p\s*\([^()]*\)|[A-Za-z]+)\s*(===|==|!=|<=|>=|<|>)\s*([^\s=<>!].*?)\s*$/;
 const NUMBER = /^[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 
-function parseCondition(expression: string, metric: MetricName): Pick<Threshold, 'aggregation' | 'comparison' | 'bound'> | Problem {
-  const { kind } = METRICS[metric];
+function parseCondition(
+  expression: string,
+  metric: string,
+  kind: MetricKind,
+): Pick<Threshold, 'aggregation' | 'comparison' | 'bound'> | Problem {
   const match = CONDITION.exec(expression);
   if (match === null) return { problem: `expected a condition such as ${EXAMPLE[kind]}, got "${expression}"` };
   const [, asked = '', comparison = '', boundText = ''] = match;
-  const aggregation = parseAggregation(asked, metric);
+  const aggregation = parseAggregation(asked, metric, kind);
   if ('problem' in aggregation) return aggregation;
   const bound = parseBound(boundText, kind);
   if (bound === undefined) {
@@ -102,8 +114,7 @@ function parseCondition(expression: string, metric: MetricName): Pick<Threshold,
 
 const EXAMPLE: Readonly<Record<MetricKind, string>> = { trend: 'p(95)<250', counter: 'count>100', rate: 'rate<0.01', gauge: 'value<100' };
 
-function parseAggregation(asked: string, metric: MetricName): Aggregation | Problem {
-  const { kind } = METRICS[metric];
+function parseAggregation(asked: string, metric: string, kind: MetricKind): Aggregation | Problem {
   const percentile = /^p\s*\(\s*([^()]*?)\s*\)$/.exec(asked);
   const word = percentile === null ? asked : 'p(N)';
   if (!AGGREGATIONS[kind].includes(word)) {

@@ -65,6 +65,8 @@ export interface GaugeSlice {
   readonly value: number;
   readonly min: number;
   readonly max: number;
+  /** Run-relative instant of `value`, microseconds, where the last one in time counts. Without it, gauges of agents add up. */
+  readonly atUs?: number | undefined;
 }
 
 export interface ScenarioLedger {

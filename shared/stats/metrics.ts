@@ -21,6 +21,8 @@ export const METRICS = {
   http_req_tls_handshaking: { kind: 'trend', unit: 'ms', meaning: 'TLS handshake; 0 on a kept connection' },
   schedule_lag: { kind: 'trend', unit: 'ms', meaning: 'intended start to actual start of an iteration' },
   iteration_duration: { kind: 'trend', unit: 'ms', meaning: 'one whole pass of a flow, think time included' },
+  transaction_duration: { kind: 'trend', unit: 'ms', meaning: 'one transaction as a whole, by name' },
+  group_duration: { kind: 'trend', unit: 'ms', meaning: 'one pass of a group, by group' },
   iterations: { kind: 'counter', unit: '', meaning: 'iterations completed' },
   dropped_iterations: { kind: 'counter', unit: '', meaning: 'planned iterations that never found a free VU' },
   data_sent: { kind: 'counter', unit: 'bytes', meaning: 'bytes written to sockets' },
@@ -30,6 +32,21 @@ export const METRICS = {
 } as const satisfies Record<string, MetricDefinition>;
 
 export type MetricName = keyof typeof METRICS;
+
+/** A metric of the scenario's own. A trend keeps its values in thousandths, as those of ours keep milliseconds in microseconds. */
+export interface CustomMetric {
+  readonly kind: MetricKind;
+  /** As the author gave it; empty for none. */
+  readonly unit: string;
+}
+
+export type CustomMetrics = Readonly<Record<string, CustomMetric>>;
+
+/** One of ours or of the scenario's; `undefined` for neither. */
+export function findMetric(name: string, custom: CustomMetrics = {}): CustomMetric | undefined {
+  if (Object.hasOwn(METRICS, name)) return METRICS[name as MetricName];
+  return Object.hasOwn(custom, name) ? custom[name] : undefined;
+}
 
 /** How a request can fail: the closed list behind the tag `error`. No tag means the request succeeded. */
 export const REQUEST_ERRORS = {

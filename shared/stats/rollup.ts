@@ -1,7 +1,7 @@
 import { decodeBuckets } from './hdr-codec.ts';
 import { BucketList } from './histogram.ts';
 import type { Batch, Health, ScenarioLedger, TrendSlice } from './interval.ts';
-import { addValue, emptyValue, seriesKey, type Series, type SeriesValue, type Tags } from './series.ts';
+import { addValue, emptyValue, seriesKey, type GaugeValue, type Series, type SeriesValue, type Tags } from './series.ts';
 
 /** One interval with the batches of all agents added together. */
 export interface MergedInterval {
@@ -55,10 +55,10 @@ export class Rollup {
     });
     for (const { series, count } of batch.counters) this.addTo(incarnation, interval, series, { kind: 'counter', count });
     for (const { series, passes, fails } of batch.rates) this.addTo(incarnation, interval, series, { kind: 'rate', passes, fails });
-    for (const { series, value, min, max } of batch.gauges) {
+    for (const { series, ...gauge } of batch.gauges) {
       // Gauges of agents add within an interval; over time the total keeps the last sum and its extremes (see `close`).
       const known = incarnation.definition(series);
-      addValue(intervalValue(interval, known), { kind: 'gauge', value, min, max });
+      addValue(intervalValue(interval, known), { kind: 'gauge', ...gauge });
     }
     incarnation.see({
       intervalEnd: batch.intervalIndex + batch.intervalCount,
@@ -167,9 +167,13 @@ export class Rollup {
     return series;
   }
 
-  private keepGauge(metric: string, tags: Tags, gauge: { value: number; min: number; max: number }): void {
+  private keepGauge(metric: string, tags: Tags, gauge: GaugeValue): void {
     const total = this.total(metric, 'gauge', tags).value;
     if (total.kind !== 'gauge') return;
+    if (gauge.atUs !== undefined) {
+      addValue(total, gauge);
+      return;
+    }
     total.value = gauge.value;
     total.min = Math.min(total.min, gauge.min);
     total.max = Math.max(total.max, gauge.max);

@@ -15,7 +15,16 @@ export type SeriesValue =
   | { readonly kind: 'trend'; readonly histogram: Histogram }
   | { readonly kind: 'counter'; count: number }
   | { readonly kind: 'rate'; passes: number; fails: number }
-  | { readonly kind: 'gauge'; value: number; min: number; max: number };
+  | GaugeValue;
+
+/** With `atUs`, the last value in time is what it adds up to; without, values are parts of one whole at the same time, as VUs are. */
+export interface GaugeValue {
+  readonly kind: 'gauge';
+  value: number;
+  min: number;
+  max: number;
+  atUs?: number | undefined;
+}
 
 export function emptyValue(kind: MetricKind): SeriesValue {
   switch (kind) {
@@ -30,7 +39,7 @@ export function emptyValue(kind: MetricKind): SeriesValue {
   }
 }
 
-/** Adds `value` into `into`, which must be of the same kind. A gauge adds like VUs do: parts of one whole at the same time. */
+/** Adds `value` into `into`, which must be of the same kind. */
 export function addValue(into: SeriesValue, value: SeriesValue): void {
   if (into.kind === 'trend' && value.kind === 'trend') into.histogram.add(value.histogram);
   else if (into.kind === 'counter' && value.kind === 'counter') into.count += value.count;
@@ -38,12 +47,26 @@ export function addValue(into: SeriesValue, value: SeriesValue): void {
     into.passes += value.passes;
     into.fails += value.fails;
   } else if (into.kind === 'gauge' && value.kind === 'gauge') {
+    if (value.atUs !== undefined) {
+      addTimed(into, value, value.atUs);
+      return;
+    }
     // An empty gauge adds nothing: its infinite minimum is no part of a whole.
     if (!Number.isFinite(value.min)) return;
     into.value += value.value;
     into.min = Number.isFinite(into.min) ? into.min + value.min : value.min;
     into.max += value.max;
   } else throw new TypeError(`cannot add a ${value.kind} to a ${into.kind}`);
+}
+
+/** Commutative but for two values of one instant. */
+function addTimed(into: GaugeValue, value: GaugeValue, atUs: number): void {
+  if (into.atUs === undefined || atUs >= into.atUs) {
+    into.value = value.value;
+    into.atUs = atUs;
+  }
+  into.min = Math.min(into.min, value.min);
+  into.max = Math.max(into.max, value.max);
 }
 
 /** Everything measured under `metric` whose tags hold all of `wanted`, as one value. `undefined` when no series matches. */

@@ -1,7 +1,16 @@
 import type { JoinRequest, JoinResponse } from '../../proto/gen/muster/v1/control.ts';
 
 /** Messages of the control plane, for those who decide about them; only the two ends of the stream touch gRPC itself. */
-export type { Assign, Finished, Hello, Progress, SubmitRequest, Threshold as WireThreshold } from '../../proto/gen/muster/v1/control.ts';
+export type {
+  Assign,
+  Chore,
+  ChoreDone,
+  Finished,
+  Hello,
+  Progress,
+  SubmitRequest,
+  Threshold as WireThreshold,
+} from '../../proto/gen/muster/v1/control.ts';
 
 /** What an agent says. */
 export type AgentMessage = NonNullable<JoinRequest['kind']>;

@@ -1,22 +1,21 @@
 import { AppError } from '../base/index.ts';
-import { isOpen, type ClosedLoad, type Epoch, type Load, type Plan, type PlannedScenario } from '../plan/index.ts';
+import { isOpen, type ClosedLoad, type Epoch, type Load, type Plan, type PlannedMetric, type PlannedScenario } from '../plan/index.ts';
 import type * as proto from '../../proto/gen/muster/v1/plan.ts';
 
 export function planToWire(plan: Plan): proto.Plan {
-  const { name, seed, intervalMs, pacing = '', scenarios } = plan;
-  return { name, seed, intervalMs, pacing, scenarios: scenarios.map(scenarioToWire) };
+  const { name, seed, intervalMs, pacing = '', setupLimitMs, teardownLimitMs, metrics } = plan;
+  const scenarios = plan.scenarios.map(scenarioToWire);
+  return { name, seed, intervalMs, pacing, setupLimitMs, teardownLimitMs, metrics: { ...metrics }, scenarios };
 }
 
 /** Throws `AppError('SCENARIO_INVALID')` on a load model this build does not know. */
 export function planFromWire(plan: proto.Plan): Plan {
-  const { name, seed, intervalMs, pacing, scenarios } = plan;
-  return {
-    name,
-    seed,
-    intervalMs,
-    ...(pacing === 'relaxed' || pacing === 'precise' ? { pacing } : {}),
-    scenarios: scenarios.map(scenarioFromWire),
-  };
+  const { name, seed, intervalMs, pacing, setupLimitMs, teardownLimitMs } = plan;
+  const metrics = Object.entries(plan.metrics).map(([metric, definition]) => [metric, metricFromWire(metric, definition)] as const);
+  const scenarios = plan.scenarios.map(scenarioFromWire);
+  const own = metrics.length === 0 ? {} : { metrics: Object.fromEntries(metrics) };
+  const paced = pacing === 'relaxed' || pacing === 'precise' ? ({ pacing } as const) : {};
+  return { name, seed, intervalMs, ...paced, setupLimitMs, teardownLimitMs, ...own, scenarios };
 }
 
 export function epochToWire(epoch: Epoch): proto.Epoch {
@@ -25,6 +24,11 @@ export function epochToWire(epoch: Epoch): proto.Epoch {
 
 export function epochFromWire(epoch: proto.Epoch): Epoch {
   return { number: epoch.number, fromUs: epoch.fromUs, owners: epoch.owners };
+}
+
+function metricFromWire(name: string, { kind, unit }: proto.CustomMetric): PlannedMetric {
+  if (kind === 'trend' || kind === 'counter' || kind === 'rate' || kind === 'gauge') return { kind, unit };
+  throw new AppError('SCENARIO_INVALID', `metric ${name}: a kind this version does not know`);
 }
 
 function scenarioToWire(scenario: PlannedScenario): proto.Scenario {

@@ -38,7 +38,7 @@ const ACKS_PENDING_MAX = 4_096;
 export interface RunEvent {
   readonly runId: string;
   readonly atMs: number;
-  readonly kind: 'submitted' | 'assigned' | 'epoch' | 'started' | 'agent-lost' | 'stopping' | 'finished';
+  readonly kind: 'submitted' | 'assigned' | 'epoch' | 'started' | 'agent-lost' | 'stopping' | 'chore' | 'finished';
   readonly detail: Readonly<Record<string, unknown>>;
 }
 

@@ -40,15 +40,23 @@ const scenario = fc.record(
   { name: text, startUs: whole, gracefulStopUs: whole, warmupUs: fc.integer({ min: 1, max: 1e12 }), load },
   { requiredKeys: ['name', 'startUs', 'gracefulStopUs', 'load'] },
 );
+const metrics = fc.dictionary(
+  fc.stringMatching(/^[a-z]{1,8}$/),
+  fc.record({ kind: fc.constantFrom('trend' as const, 'counter' as const, 'rate' as const, 'gauge' as const), unit: text }),
+  { minKeys: 1, maxKeys: 3, noNullPrototype: true },
+);
 const plan: fc.Arbitrary<Plan> = fc.record(
   {
     name: text,
     seed: fc.nat({ max: 2 ** 32 - 1 }),
     intervalMs: fc.nat({ max: 60_000 }),
     pacing: fc.constantFrom('precise' as const, 'relaxed' as const),
+    setupLimitMs: fc.option(real, { nil: undefined }),
+    teardownLimitMs: fc.option(real, { nil: undefined }),
+    metrics,
     scenarios: fc.array(scenario, { maxLength: 3 }),
   },
-  { requiredKeys: ['name', 'seed', 'intervalMs', 'scenarios'] },
+  { requiredKeys: ['name', 'seed', 'intervalMs', 'setupLimitMs', 'teardownLimitMs', 'scenarios'] },
 );
 const ledger = fc.record({
   scenario: text,
@@ -77,7 +85,9 @@ const batch: fc.Arbitrary<Batch> = fc.record({
   ),
   counters: fc.array(fc.record({ series: small, count: whole }), { maxLength: 4 }),
   rates: fc.array(fc.record({ series: small, passes: whole, fails: whole }), { maxLength: 4 }),
-  gauges: fc.array(fc.record({ series: small, value: real, min: real, max: real }), { maxLength: 4 }),
+  gauges: fc.array(fc.record({ series: small, value: real, min: real, max: real, atUs: fc.option(real, { nil: undefined }) }), {
+    maxLength: 4,
+  }),
   ledgers: fc.array(ledger, { maxLength: 3 }),
   samplesRecorded: whole,
   health: fc.record({

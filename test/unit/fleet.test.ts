@@ -101,7 +101,7 @@ describe('an agent of a run', () => {
     const states: string[] = [];
     fleet.send(agent, { $case: 'assign', value: { runId: 'run-1', plan: undefined, workloadHash: '', epochs: [] } });
     states.push(agent.state);
-    fleet.send(agent, { $case: 'start', value: { runId: 'run-1', atAgentClockUs: 1 } });
+    fleet.send(agent, { $case: 'start', value: { runId: 'run-1', atAgentClockUs: 1, setupJson: '' } });
     states.push(agent.state);
     fleet.receive(agent, progress({ loadEnded: false }));
     states.push(agent.state);

@@ -1,0 +1,36 @@
+import { SERIES_MAX } from '../../shared/base/index.ts';
+import type { Workload } from '../../shared/plan/index.ts';
+import type { FlowFunction } from '../../shared/scenario/index.ts';
+import type { CustomMetrics } from '../custom-metrics.ts';
+import type { HttpContext } from '../protocol/index.ts';
+import type { Recorder, StepRecorder } from '../recorder.ts';
+import type { ScriptErrors } from './script-errors.ts';
+import type { SetupResult } from './setup-result.ts';
+
+/** What all VUs of one scripted scenario share. */
+export interface ScriptContext {
+  readonly scenario: string;
+  readonly flow: FlowFunction;
+  readonly workload: Workload;
+  readonly seed: number;
+  readonly setup: SetupResult;
+  readonly recorder: Recorder;
+  readonly http: HttpContext;
+  readonly scriptErrors: ScriptErrors;
+  readonly metrics: CustomMetrics;
+  /** By name and method; bounded, see `stepRecorder`. */
+  readonly steps: Map<string, StepRecorder>;
+}
+
+/** The recorder for a name the script chose; past the bound all new names share one. */
+export function stepRecorder({ steps, recorder, scenario }: ScriptContext, name: string, method: string): StepRecorder {
+  const known = steps.get(`${method} ${name}`);
+  if (known !== undefined) return known;
+  const own = steps.size < SERIES_MAX ? name : '(other)';
+  const key = `${method} ${own}`;
+  const shared = steps.get(key);
+  if (shared !== undefined) return shared;
+  const created = recorder.step(scenario, own, method);
+  steps.set(key, created);
+  return created;
+}

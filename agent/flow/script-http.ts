@@ -1,0 +1,91 @@
+import type { HttpResponse } from '../../shared/scenario/index.ts';
+import type { RequestError } from '../../shared/stats/index.ts';
+import type { Exchange, HttpClient } from '../protocol/index.ts';
+import type { StepRecorder } from '../recorder.ts';
+import type { Surroundings } from './actor.ts';
+import { nextHop } from './hops.ts';
+import { stepRecorder, type ScriptContext } from './script-context.ts';
+import type { ScriptIteration } from './script-iteration.ts';
+import type { ScriptRequest } from './script-request.ts';
+import { ScriptResponse } from './script-response.ts';
+import type { Values } from './template.ts';
+
+/** Sends what one VU's script asks for and records it. */
+export class ScriptHttp {
+  private readonly context: ScriptContext;
+  private readonly around: Surroundings;
+  /** Connections not in use: a script may have several requests under way. */
+  private readonly idle: HttpClient[] = [];
+  private readonly inUse = new Set<HttpClient>();
+
+  constructor(context: ScriptContext, around: Surroundings) {
+    this.context = context;
+    this.around = around;
+  }
+
+  beginIteration(): void {
+    for (const client of this.idle) client.beginIteration();
+  }
+
+  /** Every request under way ends with the error `aborted` before this returns. */
+  abort(): void {
+    for (const client of [...this.inUse]) client.abort();
+  }
+
+  close(): void {
+    for (const client of [...this.idle, ...this.inUse]) client.close();
+  }
+
+  /** A failed request is an answer. Throws `Interrupted` when the iteration is over. */
+  async send({ exchange, name, method, redirects }: ScriptRequest, iteration: ScriptIteration): Promise<HttpResponse> {
+    iteration.mustGoOn();
+    const { clock } = this.around;
+    let wantedUs = iteration.takeWantedUs(clock.nowUs());
+    const recorder = stepRecorder(this.context, name, method);
+    if (exchange.error === undefined) {
+      const client = this.idle.pop() ?? this.context.http.createClient();
+      this.inUse.add(client);
+      await sendOn(client, exchange);
+      const limits = { redirects, digest: undefined };
+      for (let hops = 0; exchange.location !== '' && isAnswered(exchange) && !iteration.isOver; hops++) {
+        const hop = nextHop(limits, exchange, hops, NO_VALUES, this.context.http);
+        if (hop === undefined) break;
+        this.record(recorder, exchange, wantedUs, undefined);
+        wantedUs = exchange.endedUs;
+        Object.assign(exchange, hop);
+        await sendOn(client, exchange);
+      }
+      this.inUse.delete(client);
+      this.idle.push(client);
+    } else {
+      exchange.startedUs = exchange.endedUs = clock.nowUs();
+    }
+    const error: RequestError | undefined = exchange.error ?? (exchange.status >= 400 ? 'status' : undefined);
+    this.record(recorder, exchange, wantedUs, error);
+    iteration.checkedUs = wantedUs;
+    iteration.mustGoOn();
+    return new ScriptResponse(exchange, error);
+  }
+
+  private record(recorder: StepRecorder, exchange: Exchange, wantedUs: number, error: RequestError | undefined): void {
+    this.around.beforeSample(exchange.endedUs);
+    recorder.request(exchange, wantedUs, error);
+    this.around.recorder.bytes(exchange.bytesSent, exchange.bytesReceived, wantedUs);
+    this.around.afterResponse(exchange.endedUs);
+  }
+}
+
+function isAnswered(exchange: Exchange): boolean {
+  return exchange.error === undefined;
+}
+
+function sendOn(client: HttpClient, exchange: Exchange): Promise<void> {
+  return new Promise((resolve) => {
+    client.send(exchange, () => {
+      resolve();
+    });
+  });
+}
+
+/** Functions have no templates to fill in. */
+const NO_VALUES: Values = { vu: 0, iteration: 0, captured: [] };

@@ -1,0 +1,77 @@
+import { Interrupted } from './interrupted.ts';
+
+/** One iteration of a function while it runs. What a script keeps of it after its end can do nothing any more. */
+export class ScriptIteration {
+  readonly index: number;
+  isOver = false;
+  /** When the first request was wanted; 0 once there was one, or a pause: later ones are wanted when the script asks for them. */
+  private firstWantedUs: number;
+  /** When the request that ended last was wanted, or the iteration while there is none: what a check is about. */
+  checkedUs: number;
+  /** Requests under way, awaited by the script or not: the iteration is over when they are. */
+  private underWay = 0;
+  private allAnswered: (() => void) | undefined;
+  private readonly pauses = new Set<() => void>();
+
+  constructor(index: number, intendedUs: number) {
+    this.index = index;
+    this.firstWantedUs = intendedUs;
+    this.checkedUs = intendedUs;
+  }
+
+  /** Ends it: pauses wake, and everything that the script does from here on throws `Interrupted`. */
+  end(): void {
+    this.isOver = true;
+    for (const wake of [...this.pauses]) wake();
+  }
+
+  mustGoOn(): void {
+    if (this.isOver) throw new Interrupted();
+  }
+
+  /** When a request that the script asks for at `nowUs` was wanted. */
+  takeWantedUs(nowUs: number): number {
+    const wantedUs = this.firstWantedUs === 0 ? nowUs : this.firstWantedUs;
+    this.firstWantedUs = 0;
+    return wantedUs;
+  }
+
+  /** The iteration lasts until `request` has ended, also when the script does not wait for it. */
+  async follow<T>(request: Promise<T>): Promise<T> {
+    this.underWay++;
+    try {
+      return await request;
+    } finally {
+      this.underWay--;
+      if (this.underWay === 0) this.allAnswered?.();
+    }
+  }
+
+  async answered(): Promise<void> {
+    while (this.underWay > 0) await new Promise<void>((resolve) => (this.allAnswered = resolve));
+  }
+
+  async pause(pauseMs: number): Promise<void> {
+    this.mustGoOn();
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        this.pauses.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, pauseMs);
+      this.pauses.add(wake);
+    });
+    this.mustGoOn();
+    // What comes after a pause was wanted when the pause was over, as in a flow of steps.
+    this.firstWantedUs = 0;
+  }
+}
+
+/** A promise that a script may leave alone: an interruption is no error that somebody would have to look at. */
+export function mayBeLeft<T>(promise: Promise<T>): Promise<T> {
+  promise.catch((thrown: unknown) => {
+    if (!(thrown instanceof Interrupted)) throw thrown;
+  });
+  return promise;
+}
