@@ -1,5 +1,5 @@
 import { reasonOf, type Log } from '../shared/base/index.ts';
-import { countedFromUs, endUs, type Plan } from '../shared/plan/index.ts';
+import { countedFromUs, countedUs, endUs, type Plan } from '../shared/plan/index.ts';
 import type { BundleWriter } from '../shared/report/index.ts';
 import { HealthWatch, ThresholdWatch, type Threshold, type Verdict } from '../shared/sla/index.ts';
 import { Histogram, Rollup, selectValue, type Batch, type MergedInterval } from '../shared/stats/index.ts';
@@ -26,7 +26,10 @@ export class Collector {
 
   constructor(plan: Plan, thresholds: readonly Threshold[], bundle: BundleWriter, log: Log) {
     this.intervalUs = plan.intervalMs * 1000;
-    this.thresholds = new ThresholdWatch(thresholds, this.intervalUs, Math.max(...plan.scenarios.map(endUs)), countedFromUs(plan));
+    this.thresholds = new ThresholdWatch(thresholds, this.intervalUs, Math.max(...plan.scenarios.map(endUs)), {
+      fromUs: (tags) => countedFromUs(plan, tags),
+      us: (tags, untilUs) => countedUs(plan, tags, untilUs),
+    });
     this.bundle = bundle;
     this.log = log;
   }

@@ -1,5 +1,5 @@
 import { VERSION } from '../shared/base/index.ts';
-import { countedFromUs, type Epoch } from '../shared/plan/index.ts';
+import { countedUs, type Epoch } from '../shared/plan/index.ts';
 import { summarise, type Summary, type SummaryInput } from '../shared/report/index.ts';
 import { countRequests, gradeValidity, type ValidityInput } from '../shared/sla/index.ts';
 import { selectValue } from '../shared/stats/index.ts';
@@ -49,7 +49,7 @@ export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, p
       ...(stopped === undefined ? {} : { stopped }),
     },
     durationUs,
-    countedFromUs: countedFromUs(plan),
+    countedUs: (tags) => countedUs(plan, tags, durationUs),
     warmUps: plan.scenarios.flatMap(({ name, warmupUs }) => (warmupUs === undefined ? [] : [{ scenario: name, us: warmupUs }])),
     ledger,
     totals,

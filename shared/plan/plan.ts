@@ -21,7 +21,8 @@ export interface PlannedMetric {
   readonly unit: string;
 }
 
-/** `precise`: a helper thread wakes the loop, about 0.1 ms late. `relaxed`: Node's timers do, one to two milliseconds late and cheaper. */
+/** `precise`: a helper thread wakes the loop, about 0.1 ms late. `relaxed`: Node's timers do, 0.5 to 0.8 ms late, for a
+ *  tenth to a sixth less CPU (`npm run bench:pacing`). */
 export type Pacing = 'precise' | 'relaxed';
 
 export interface PlannedScenario {
@@ -164,7 +165,27 @@ export function warmupEndUs({ startUs, warmupUs }: PlannedScenario): number {
   return warmupUs === undefined ? -Infinity : startUs + warmupUs;
 }
 
-/** Run-relative instant from which totals count, microseconds: the end of the first warm-up when every scenario has one, else 0. */
-export function countedFromUs({ scenarios }: Plan): number {
-  return Math.max(0, Math.min(...scenarios.map(warmupEndUs)));
+/** Tags that say which part of a run is meant. */
+interface PartOfRun {
+  readonly scenario?: string;
+  readonly phase?: string;
+}
+
+/** Run-relative instant from which samples with these tags count, microseconds: the end of the first warm-up when all scenarios that
+ *  they may be of have one, else 0; also for a phase that is asked for by name. */
+export function countedFromUs(plan: Plan, part: PartOfRun = {}): number {
+  return part.phase === undefined ? Math.max(0, Math.min(...scenariosOf(plan, part).map(warmupEndUs))) : 0;
+}
+
+/** How long samples with these tags have been counted at run-relative `untilUs`: what a rate per second is divided by. */
+export function countedUs(plan: Plan, part: PartOfRun, untilUs: number): number {
+  if (part.phase !== 'warmup') return untilUs - countedFromUs(plan, part);
+  const warming = scenariosOf(plan, part).filter(({ warmupUs }) => warmupUs !== undefined);
+  const toUs = Math.min(untilUs, Math.max(0, ...warming.map(warmupEndUs)));
+  return Math.max(0, toUs - Math.min(untilUs, ...warming.map(({ startUs }) => startUs)));
+}
+
+function scenariosOf({ scenarios }: Plan, { scenario }: PartOfRun): readonly PlannedScenario[] {
+  const named = scenarios.filter(({ name }) => name === scenario);
+  return named.length > 0 ? named : scenarios;
 }

@@ -76,7 +76,7 @@ export type PercentileName = (typeof PERCENTILES)[number];
 export interface CounterSummary {
   readonly type: 'counter';
   readonly count: number;
-  /** Per second of the run, without the warm-up when every scenario has one. */
+  /** Per second of the time in which such samples count: of the run, without the warm-up when every scenario concerned has one. */
   readonly rate: number;
 }
 
@@ -126,8 +126,8 @@ export interface SummaryInput {
   readonly run: Omit<SummaryRun, 'durationSeconds'>;
   /** Measured length of the run. */
   readonly durationUs: number;
-  /** Run-relative instant from which totals count: counters are divided by the time since. The start of the run by default. */
-  readonly countedFromUs?: number;
+  /** How much of it samples with these tags count in: what their counters are divided by. All of it by default. */
+  readonly countedUs?: (tags: Tags) => number;
   /** Scenarios that warm up. */
   readonly warmUps?: readonly WarmUp[];
   readonly ledger: Ledger;
@@ -145,16 +145,16 @@ export function summarise(input: SummaryInput): Summary {
   const { run, durationUs, ledger, validity, verdicts, metrics } = input;
   const totals = [...input.totals].sort(bySeries);
   const warmUps = summariseWarmUps(input.warmUps ?? [], totals);
-  const countedUs = durationUs - (input.countedFromUs ?? 0);
+  const countedUs = input.countedUs ?? ((): number => durationUs);
   return {
     schemaVersion: 1,
     run: { ...run, durationSeconds: rounded(durationUs / 1_000_000, 6) },
     ledger,
     validity: { grade: validity.grade, reasons: validity.reasons },
     ...(warmUps.length === 0 ? {} : { warmUps }),
-    metrics: summariseMetrics(totals, countedUs, metrics),
+    metrics: summariseMetrics(totals, countedUs({}), metrics),
     submetrics: summariseSubmetrics(totals, countedUs, verdicts, metrics),
-    series: totals.map(({ metric, tags, value }) => ({ metric, tags, ...summariseValue(value, countedUs, metrics?.[metric]?.unit) })),
+    series: totals.map(({ metric, tags, value }) => ({ metric, tags, ...summariseValue(value, countedUs(tags), metrics?.[metric]?.unit) })),
     thresholds: verdicts.map(summariseVerdict),
     agents: summariseAgents(input.health, input.agentsLost),
   };
@@ -223,7 +223,7 @@ const SUCCESSES: readonly { readonly metric: string; readonly tags: Tags }[] = [
 
 function summariseSubmetrics(
   totals: readonly Series[],
-  durationUs: number,
+  countedUs: (tags: Tags) => number,
   verdicts: readonly Verdict[],
   custom: CustomMetrics | undefined,
 ): Record<string, MetricSummary> {
@@ -233,7 +233,7 @@ function summariseSubmetrics(
     const text = selectorText(metric, tags);
     if (found.has(text)) continue;
     const value = selectValue(totals, metric, tags);
-    if (value !== undefined) found.set(text, summariseValue(value, durationUs, custom?.[metric]?.unit));
+    if (value !== undefined) found.set(text, summariseValue(value, countedUs(tags), custom?.[metric]?.unit));
   }
   return Object.fromEntries(found);
 }

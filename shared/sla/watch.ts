@@ -1,5 +1,5 @@
 import { addEncoded, addValue, emptyValue, encodeHistogram, selectValue } from '../stats/index.ts';
-import type { HistogramTotals, MergedInterval, Series, SeriesValue } from '../stats/index.ts';
+import type { HistogramTotals, MergedInterval, Series, SeriesValue, Tags } from '../stats/index.ts';
 import { isWorse, judge, type Verdict } from './evaluate.ts';
 import type { Threshold } from './threshold.ts';
 
@@ -11,18 +11,20 @@ export class ThresholdWatch {
   private readonly plain: readonly Threshold[];
   private readonly order: readonly Threshold[];
   private readonly windows: readonly Window[];
-  private readonly countedFromUs: number;
+  private readonly counting: Counting;
   private aborting: Threshold | undefined;
 
   /** `loadEndUs`: counters are not judged over windows that reach past it, because after the last planned arrival fewer
-   *  requests are the plan and no failure. `countedFromUs`: what was measured earlier is in no total, so windows begin there and counters
-   *  are divided by the time since. */
-  constructor(thresholds: readonly Threshold[], intervalUs: number, loadEndUs = Infinity, countedFromUs = 0) {
+   *  requests are the plan and no failure. `counting`: what belongs to a warm-up is in no total, so windows begin after it and counters are
+   *  divided by the time since. */
+  constructor(thresholds: readonly Threshold[], intervalUs: number, loadEndUs = Infinity, counting: Counting = WHOLE_RUN) {
     this.order = thresholds;
-    this.countedFromUs = countedFromUs;
+    this.counting = counting;
     this.plain = thresholds.filter(({ windowUs }) => windowUs === undefined);
     this.windows = thresholds.flatMap((threshold) =>
-      threshold.windowUs === undefined ? [] : [new Window(threshold, threshold.windowUs, intervalUs, loadEndUs, countedFromUs)],
+      threshold.windowUs === undefined
+        ? []
+        : [new Window(threshold, threshold.windowUs, intervalUs, loadEndUs, counting.fromUs(threshold.tags))],
     );
   }
 
@@ -31,9 +33,10 @@ export class ThresholdWatch {
   add(interval: MergedInterval, totals: Iterable<Series>, elapsedUs: number): readonly Verdict[] {
     const all = [...totals];
     const verdicts = new Map<Threshold, Verdict>();
-    const countedUs = elapsedUs - this.countedFromUs;
-    // Counters stand at 0 while nothing counts yet, which says nothing.
-    for (const threshold of countedUs > 0 ? this.plain : []) {
+    for (const threshold of this.plain) {
+      const countedUs = this.counting.us(threshold.tags, elapsedUs);
+      // Counters stand at 0 while nothing counts yet, which says nothing.
+      if (countedUs <= 0) continue;
       const verdict = judge(threshold, selectValue(all, threshold.metric, threshold.tags), countedUs, 'run');
       verdicts.set(threshold, verdict);
       if (verdict.kind === 'fail') this.mayAbort(threshold, elapsedUs);
@@ -57,12 +60,13 @@ export class ThresholdWatch {
   final(totals: Iterable<Series>, durationUs: number): Verdict[] {
     const all = [...totals];
     const verdicts = new Map<Threshold, Verdict>();
-    const countedUs = durationUs - this.countedFromUs;
     for (const threshold of this.plain) {
+      const countedUs = this.counting.us(threshold.tags, durationUs);
       verdicts.set(threshold, judge(threshold, selectValue(all, threshold.metric, threshold.tags), countedUs, 'run'));
     }
     for (const window of this.windows) {
       const { threshold } = window;
+      const countedUs = this.counting.us(threshold.tags, durationUs);
       const whole = judge(threshold, selectValue(all, threshold.metric, threshold.tags), countedUs, 'run-shorter-than-window');
       verdicts.set(threshold, window.wasFull ? (window.worst ?? { kind: 'no-data', threshold }) : whole);
     }
@@ -77,6 +81,16 @@ export class ThresholdWatch {
     return this.order.map((threshold) => verdicts.get(threshold) ?? { kind: 'no-data', threshold });
   }
 }
+
+/** Which time counts for samples with these tags. Run-relative, microseconds. */
+export interface Counting {
+  /** From when on. */
+  fromUs(tags: Tags): number;
+  /** How much of it there was until `untilUs`. */
+  us(tags: Tags, untilUs: number): number;
+}
+
+const WHOLE_RUN: Counting = { fromUs: () => 0, us: (_, untilUs) => untilUs };
 
 /** The last intervals of one threshold, and the worst window so far. */
 class Window {

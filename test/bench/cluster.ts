@@ -26,6 +26,16 @@ export interface MeasuredRun {
   /** How long the scheduler kept the agent's main thread waiting, behind its own helper threads and behind other programs. */
   readonly keptWaitingUs: number;
   readonly rssBytes: number;
+  /** The agent's own account of every interval, in order. */
+  readonly intervals: readonly AgentInterval[];
+}
+
+/** A line of `intervals.ndjson`, as far as benches look at it. */
+export interface AgentInterval {
+  readonly health: { readonly cpu: number; readonly pacerLagP99Us: number; readonly rssBytes: number; readonly openSockets: number };
+  readonly ledgers: readonly { readonly ledger: { readonly completed: number } }[];
+  readonly intervalIndex: number;
+  readonly isFinal: boolean;
 }
 
 export interface AgentConditions {
@@ -140,17 +150,13 @@ function readSummary(json: string): Pick<MeasuredRun, 'requests' | 'failed' | 'g
   };
 }
 
-interface IntervalRead {
-  readonly health: { readonly cpu: number; readonly pacerLagP99Us: number };
-  readonly intervalIndex: number;
-  readonly isFinal: boolean;
-}
-
 /** The first interval begins with the preparation, and the last one is cut short: neither is a measure of the load. */
-async function readHealth(file: string): Promise<Pick<MeasuredRun, 'coresByHealth' | 'warmLagP99'>> {
+async function readHealth(file: string): Promise<Pick<MeasuredRun, 'coresByHealth' | 'warmLagP99' | 'intervals'>> {
   const lines = (await readFile(file, 'utf8')).trim().split('\n');
-  const whole = lines.map((line) => JSON.parse(line) as IntervalRead).filter(({ intervalIndex, isFinal }) => intervalIndex > 0 && !isFinal);
+  const intervals = lines.map((line) => JSON.parse(line) as AgentInterval);
+  const whole = intervals.filter(({ intervalIndex, isFinal }) => intervalIndex > 0 && !isFinal);
   return {
+    intervals,
     coresByHealth: whole.reduce((sum, { health }) => sum + health.cpu, 0) / whole.length,
     warmLagP99: median(whole.filter(({ intervalIndex }) => intervalIndex > 1).map(({ health }) => health.pacerLagP99Us / 1000)),
   };

@@ -12,13 +12,13 @@ export interface Nginx {
 }
 
 /** One nginx worker on a free loopback port that answers everything with the same few bytes and never closes a connection. */
-export async function startNginx(): Promise<Nginx> {
+export async function startNginx(connections = 1024): Promise<Nginx> {
   const prefix = await mkdtemp(join(tmpdir(), 'muster-bench-'));
   const port = await freePort();
   await writeFile(
     join(prefix, 'nginx.conf'),
     `daemon off; master_process off; pid nginx.pid; error_log stderr;
-     events { worker_connections 1024; }
+     events { worker_connections ${String(connections)}; }
      http {
        access_log off; keepalive_requests 1000000000;
        server { listen 127.0.0.1:${String(port)}; location / { default_type text/plain; return 200 "passed muster\\n"; } }

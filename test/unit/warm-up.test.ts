@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { newExchange } from '../../agent/protocol/index.ts';
 import { createRecorder } from '../../agent/warm-up.ts';
-import { countedFromUs, warmupEndUs, type Plan, type PlannedScenario } from '../../shared/plan/index.ts';
+import { countedFromUs, countedUs, warmupEndUs, type Plan, type PlannedScenario } from '../../shared/plan/index.ts';
 import { renderProgress, renderSummary, summarise, type Snapshot, type SummaryInput } from '../../shared/report/index.ts';
 import { countRequests, ThresholdWatch, type Threshold } from '../../shared/sla/index.ts';
 import { isPartOfTotals, selectValue, type Series } from '../../shared/stats/index.ts';
@@ -24,6 +24,18 @@ describe('a plan with a warm-up', () => {
     expect(countedFromUs(plan(late, early))).toBe(3 * SECOND_US);
     expect(countedFromUs(plan(late, closedScenario()))).toBe(0);
     expect(countedFromUs(plan(openScenario()))).toBe(0);
+  });
+
+  test('what is told of one scenario counts from the end of its own, and what is told of a warm-up while that lasts', () => {
+    const browse = { ...openScenario(), startUs: SECOND_US, warmupUs: 2 * SECOND_US };
+    const both = plan(browse, closedScenario());
+    const untilUs = 10 * SECOND_US;
+    expect(countedUs(both, {}, untilUs)).toBe(10 * SECOND_US);
+    expect(countedUs(both, { scenario: 'browse' }, untilUs)).toBe(7 * SECOND_US);
+    expect(countedUs(both, { scenario: 'loop' }, untilUs)).toBe(10 * SECOND_US);
+    expect(countedUs(both, { scenario: 'browse', phase: 'warmup' }, untilUs)).toBe(2 * SECOND_US);
+    expect(countedUs(both, { phase: 'warmup' }, 1.5 * SECOND_US)).toBe(0.5 * SECOND_US);
+    expect(countedUs(both, { scenario: 'loop', phase: 'warmup' }, untilUs)).toBe(0);
   });
 });
 
@@ -126,7 +138,7 @@ describe('totals of a run with a warm-up', () => {
   });
 
   test('a summary of a run without one does not mention it', () => {
-    const summary = summarise({ ...input(totals.slice(0, 1)), countedFromUs: 0, warmUps: [] });
+    const summary = summarise({ ...input(totals.slice(0, 1)), warmUps: [] });
     expect('warmUps' in summary).toBe(false);
     expect(renderSummary(summary, { color: false })).not.toContain('WARM-UP');
   });
@@ -156,7 +168,8 @@ describe('thresholds of a run with a warm-up', () => {
     ['the whole run', undefined],
     ['windows', 2 * SECOND_US],
   ])('of %s count from its end: a counter that stands at nothing until then ends no run', (_, windowUs) => {
-    const watch = new ThresholdWatch([{ ...atRate, windowUs }], SECOND_US, Infinity, 2 * SECOND_US);
+    const counting = { fromUs: () => 2 * SECOND_US, us: (_tags: object, untilUs: number) => untilUs - 2 * SECOND_US };
+    const watch = new ThresholdWatch([{ ...atRate, windowUs }], SECOND_US, Infinity, counting);
     for (let index = 0; index < 5; index++) {
       const inInterval = index < 2 ? 0 : 10;
       const series: Series[] = [{ metric: 'http_reqs', tags: {}, value: { kind: 'counter', count: inInterval } }];
@@ -176,7 +189,7 @@ function input(totals: readonly Series[]): SummaryInput {
   return {
     run: { id: 'r', name: 'n', startedAt: '2026-01-01T00:00:00.000Z', agents: { planned: 1, reported: 1, lost: 0 } },
     durationUs: 10 * SECOND_US,
-    countedFromUs: 2 * SECOND_US,
+    countedUs: () => 8 * SECOND_US,
     warmUps: [{ scenario: 'browse', us: 2 * SECOND_US }],
     ledger: { planned: 100, started: 100, dropped: 0, undelivered: 0, unknown: 0, completed: 100, interrupted: 0, samples },
     validity: { grade: 'valid', reasons: [] },
