@@ -135,6 +135,6 @@ export interface AgentIdentity {
 }
 
 function finished(runId: string, result: EngineResult, batches: number): Finished {
-  const { ledgers, thrown, ...rest } = result;
-  return { runId, batches, ledgers: ledgers.map(ledgerToWire), thrown: [...thrown], ...rest };
+  const { ledgers, thrown, blocks, ...rest } = result;
+  return { runId, batches, ledgers: ledgers.map(ledgerToWire), thrown: [...thrown], blocks: [...blocks], ...rest };
 }

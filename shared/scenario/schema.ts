@@ -182,6 +182,9 @@ const placed = {
   startTime: duration.optional(),
   startAfter: text.optional(),
   gracefulStop: duration.optional(),
+  /** Beside a flow that is a function; see where flows are compiled. */
+  finally: z.unknown().optional(),
+  finallyLimit: positiveDuration.optional(),
 };
 const open = {
   timeUnit: positiveDuration.optional(),

@@ -109,6 +109,10 @@ interface AnyScenario<Setup> {
   readonly startAfter?: string;
   readonly gracefulStop?: Duration;
   readonly flow: readonly StepDefinition[] | FlowFunction<Setup>;
+  /** Runs after every iteration, also a failed or interrupted one; its requests carry the tag `phase:finally`. */
+  readonly finally?: FlowFunction<Setup>;
+  /** `10s` by default. */
+  readonly finallyLimit?: Duration;
 }
 
 interface OpenScenario<Setup> extends AnyScenario<Setup> {
