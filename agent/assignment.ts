@@ -13,8 +13,8 @@ import {
   type ResultsPlane,
 } from '../shared/wire/index.ts';
 import type { AllowList } from './allow-list.ts';
-import { doChore, type ChoreContext } from './chore.ts';
 import { Engine, type EngineResult } from './engine.ts';
+import { doChore, type ChoreContext } from './flow/chore.ts';
 import { loadScript } from './flow/script-module.ts';
 import { SetupResult } from './flow/setup-result.ts';
 import { Outbox } from './outbox.ts';
