@@ -13,11 +13,11 @@ import {
   type ResultsPlane,
 } from '../shared/wire/index.ts';
 import type { AllowList } from './allow-list.ts';
-import { doChore, type ChoreContext } from './chore.ts';
 import { Engine, type EngineResult } from './engine.ts';
-import { openFilesMax, tooFewFiles } from './open-files.ts';
+import { doChore, type ChoreContext } from './flow/chore.ts';
 import { loadScript } from './flow/script-module.ts';
 import { SetupResult } from './flow/setup-result.ts';
+import { openFilesMax, tooFewFiles } from './open-files.ts';
 import { Outbox } from './outbox.ts';
 
 /** Iterations under way when a run is stopped have this long to end by themselves. */
@@ -139,6 +139,6 @@ export interface AgentIdentity {
 }
 
 function finished(runId: string, result: EngineResult, batches: number): Finished {
-  const { ledgers, thrown, ...rest } = result;
-  return { runId, batches, ledgers: ledgers.map(ledgerToWire), thrown: [...thrown], ...rest };
+  const { ledgers, thrown, blocks, ...rest } = result;
+  return { runId, batches, ledgers: ledgers.map(ledgerToWire), thrown: [...thrown], blocks: [...blocks], ...rest };
 }

@@ -7,6 +7,7 @@ import type { ThrownByScript } from './flow/script-errors.ts';
 import type { LoadedScript } from './flow/script-module.ts';
 import type { SetupResult } from './flow/setup-result.ts';
 import { HealthMonitor } from './health.ts';
+import { LoopWatch, type LoopBlock } from './loop-watch.ts';
 import type { SealedInterval } from './outbox.ts';
 import { Pacer } from './pacer.ts';
 import { createHttpContext, type HttpContext } from './protocol/index.ts';
@@ -39,6 +40,8 @@ export interface EngineResult {
   readonly thrown: readonly ThrownByScript[];
   /** All of it, also what was too much to be named. */
   readonly scriptErrors: number;
+  /** Where scenario code kept the loop to itself. */
+  readonly blocks: readonly LoopBlock[];
   /** How late the run's zero was noticed, microseconds. */
   readonly startErrorUs: number;
 }
@@ -95,6 +98,9 @@ export class Engine {
     this.beginRecording(zeroUs);
     this.recorder.zeroUs = zeroUs;
     this.boundaryUs = zeroUs + this.intervalUs;
+    const { origin } = this.flows.scriptErrors;
+    // Only functions can block the loop in a place that nobody knows.
+    const watch = origin === undefined ? undefined : new LoopWatch(origin);
     this.executors = this.options.plan.scenarios.map((scenario) => this.executor(scenario));
     await new Promise<void>((resolve) => {
       this.finish = resolve;
@@ -107,12 +113,14 @@ export class Engine {
     this.health.close();
     for (const executor of this.executors) executor.close();
     await this.http.close();
+    await watch?.close();
     return {
       ledgers: this.ledgers,
       samplesRecorded: this.recorder.samples,
       cappedSamples: this.recorder.cappedSamples,
       thrown: this.flows.scriptErrors.distinct,
       scriptErrors: this.flows.scriptErrors.count,
+      blocks: watch?.blocks ?? [],
       startErrorUs: this.startErrorUs,
     };
   }

@@ -302,8 +302,8 @@ export class StepRecorder {
       name: isOther ? OTHER : this.name,
       method: this.method,
       status: String(status),
-      ...(error === undefined ? {} : { error }),
       ...this.more,
+      ...(error === undefined ? {} : { error }),
     };
     const { recorder } = this;
     const outcome: Outcome = {

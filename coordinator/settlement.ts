@@ -65,6 +65,7 @@ export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, p
       // Schedule lag is the pacer's lateness plus the wait for a VU; what the pacer cannot explain was the wait.
       vuWaitP99Us: scheduleLagP99Us === undefined ? undefined : Math.max(0, scheduleLagP99Us - pacerP99Us),
       clocks: participants.all.map(({ agent }) => ({ agent: agent.id, uncertaintyUs: agent.clock.uncertaintyUs })),
+      blocks: participants.all.flatMap(({ agent, finished }) => (finished?.blocks ?? []).map((block) => ({ agent: agent.id, ...block }))),
       requests: countRequests(totals),
       samplesUnderOther: participants.all.reduce((sum, { finished }) => sum + (finished?.cappedSamples ?? 0), 0),
       versionSkew: participants.all.flatMap(({ agent: { id, version } }) => (version === VERSION ? [] : [{ agent: id, version }])),

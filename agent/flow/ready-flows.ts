@@ -60,7 +60,9 @@ export async function readyFlows(
       if (run === undefined) throw new Error(`the workload's script has no flow for scenario ${scenario}`);
       const metrics = new CustomMetrics(recorder, scenario, plan.metrics ?? {});
       const shared = { workload, seed, setup, recorder, http, scriptErrors, metrics };
-      const context: ScriptContext = { scenario, flow: run, ...shared, steps: new Map() };
+      const cleanUp = script?.cleanUps.get(flow.scenario);
+      const limited = cleanUp === undefined ? undefined : { run: cleanUp, limitMs: (flow.finallyLimitUs ?? 0) / 1000 };
+      const context: ScriptContext = { scenario, flow: run, cleanUp: limited, ...shared, steps: new Map() };
       makers.set(scenario, (vu, around) => new ScriptActor(vu, context, around));
     }
   }

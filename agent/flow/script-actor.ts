@@ -1,15 +1,20 @@
+import type { FlowFunction } from '../../shared/scenario/index.ts';
 import type { Actor, Surroundings } from './actor.ts';
 import type { ScriptContext } from './script-context.ts';
 import { ScriptHttp } from './script-http.ts';
 import { ScriptIteration } from './script-iteration.ts';
 import { scriptVu } from './script-vu.ts';
 
-/** A VU that runs a function of the scenario's author. What the function throws ends its iteration and is counted; it never ends the agent. */
+/** A VU that runs a function of the scenario's author. What the function throws ends its iteration and is counted; it never ends the agent.
+ *  Where there is clean-up, it runs after every iteration, also an interrupted one, which is over only then. */
 export class ScriptActor implements Actor {
   readonly vu: number;
+  /** How long the clean-up of the iteration that ended last took, microseconds. */
+  cleanUpUs = 0;
   private readonly context: ScriptContext;
   private readonly around: Surroundings;
   private readonly http: ScriptHttp;
+  /** The iteration under way; its clean-up is none. */
   private current: ScriptIteration | undefined;
 
   constructor(vu: number, context: ScriptContext, around: Surroundings) {
@@ -20,19 +25,21 @@ export class ScriptActor implements Actor {
   }
 
   start(index: number, intendedUs: number): void {
-    const iteration = new ScriptIteration(index, intendedUs);
+    const iteration = new ScriptIteration(this.context.scenario, index, intendedUs);
     this.current = iteration;
+    this.cleanUpUs = 0;
     this.http.beginIteration();
     void this.iterate(iteration);
   }
 
+  /** Clean-up that is under way already is left to its own limit. */
   interrupt(): void {
     const iteration = this.current;
     if (iteration === undefined) return;
     // First of all it is over, so that no answer makes the script go on; then what it waits for ends.
     iteration.end();
     this.http.abort();
-    this.end(iteration, false);
+    this.afterFlow(iteration, false);
   }
 
   close(): void {
@@ -40,23 +47,45 @@ export class ScriptActor implements Actor {
   }
 
   private async iterate(iteration: ScriptIteration): Promise<void> {
-    const { flow, scriptErrors } = this.context;
-    try {
-      await flow(scriptVu(this.vu, iteration, this.context, this.http, this.around));
-    } catch (thrown) {
-      // The author's code failed: counted and named, and the VU goes on with its next iteration.
-      scriptErrors.add(thrown);
-    }
-    await iteration.answered();
+    await this.play(iteration, this.context.flow);
     // A function that never awaits would keep the loop to itself: its next iteration waits for a turn of the loop.
     setImmediate(() => {
-      if (this.current === iteration) this.end(iteration, true);
+      if (this.current === iteration) this.afterFlow(iteration, true);
     });
   }
 
-  private end(iteration: ScriptIteration, isCompleted: boolean): void {
+  private async play(iteration: ScriptIteration, run: FlowFunction): Promise<void> {
+    iteration.resume();
+    try {
+      await run(scriptVu(this.vu, iteration, this.context, this.http, this.around));
+    } catch (thrown) {
+      // The author's code failed: counted and named, and the VU goes on with its next iteration.
+      this.context.scriptErrors.add(thrown);
+    }
+    await iteration.answered();
+  }
+
+  private afterFlow(iteration: ScriptIteration, isCompleted: boolean): void {
     this.current = undefined;
     iteration.end();
+    if (this.context.cleanUp === undefined) this.end(isCompleted);
+    else void this.cleanUp(iteration.index, this.context.cleanUp, isCompleted);
+  }
+
+  private async cleanUp(index: number, { run, limitMs }: NonNullable<ScriptContext['cleanUp']>, isCompleted: boolean): Promise<void> {
+    const fromUs = this.around.clock.nowUs();
+    const iteration = new ScriptIteration(this.context.scenario, index, fromUs, 'finally');
+    let limit: NodeJS.Timeout | undefined;
+    const isTooLate = new Promise<void>((resolve) => (limit = setTimeout(resolve, limitMs)));
+    await Promise.race([this.play(iteration, run), isTooLate]);
+    clearTimeout(limit);
+    iteration.end();
+    this.http.abort();
+    this.cleanUpUs = this.around.clock.nowUs() - fromUs;
+    this.end(isCompleted);
+  }
+
+  private end(isCompleted: boolean): void {
     const nowUs = this.around.clock.nowUs();
     this.around.beforeSample(nowUs);
     this.around.ended(this, isCompleted, nowUs);

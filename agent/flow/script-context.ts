@@ -7,10 +7,15 @@ import type { Recorder, StepRecorder } from '../recorder.ts';
 import type { ScriptErrors } from './script-errors.ts';
 import type { SetupResult } from './setup-result.ts';
 
+/** Clean-up is counted apart, under the tag `phase`. */
+export type Phase = 'flow' | 'finally';
+
 /** What all VUs of one scripted scenario share. */
 export interface ScriptContext {
   readonly scenario: string;
   readonly flow: FlowFunction;
+  /** Runs after every iteration, however it ended. */
+  readonly cleanUp: { readonly run: FlowFunction; readonly limitMs: number } | undefined;
   readonly workload: Workload;
   readonly seed: number;
   readonly setup: SetupResult;
@@ -23,14 +28,14 @@ export interface ScriptContext {
 }
 
 /** The recorder for a name the script chose; past the bound all new names share one. */
-export function stepRecorder({ steps, recorder, scenario }: ScriptContext, name: string, method: string): StepRecorder {
-  const known = steps.get(`${method} ${name}`);
+export function stepRecorder({ steps, recorder, scenario }: ScriptContext, phase: Phase, name: string, method: string): StepRecorder {
+  const known = steps.get(`${phase} ${method} ${name}`);
   if (known !== undefined) return known;
   const own = steps.size < SERIES_MAX ? name : '(other)';
-  const key = `${method} ${own}`;
+  const key = `${phase} ${method} ${own}`;
   const shared = steps.get(key);
   if (shared !== undefined) return shared;
-  const created = recorder.step(scenario, own, method);
+  const created = recorder.step(scenario, own, method, phase === 'finally' ? { phase } : {});
   steps.set(key, created);
   return created;
 }

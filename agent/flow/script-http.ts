@@ -41,7 +41,7 @@ export class ScriptHttp {
     iteration.mustGoOn();
     const { clock } = this.around;
     let wantedUs = iteration.takeWantedUs(clock.nowUs());
-    const recorder = stepRecorder(this.context, name, method);
+    const recorder = stepRecorder(this.context, iteration.phase, name, method);
     if (exchange.error === undefined) {
       const client = this.idle.pop() ?? this.context.http.createClient();
       this.inUse.add(client);
@@ -64,6 +64,7 @@ export class ScriptHttp {
     this.record(recorder, exchange, wantedUs, error);
     iteration.checkedUs = wantedUs;
     iteration.mustGoOn();
+    iteration.resume(name);
     return new ScriptResponse(exchange, error);
   }
 

@@ -1,8 +1,13 @@
 import { Interrupted } from './interrupted.ts';
+import { running } from './running.ts';
+import type { Phase } from './script-context.ts';
 
 /** One iteration of a function while it runs. What a script keeps of it after its end can do nothing any more. */
 export class ScriptIteration {
   readonly index: number;
+  readonly phase: Phase;
+  private readonly scenario: string;
+  private after = '';
   isOver = false;
   /** When the first request was wanted; 0 once there was one, or a pause: later ones are wanted when the script asks for them. */
   private firstWantedUs: number;
@@ -13,7 +18,9 @@ export class ScriptIteration {
   private allAnswered: (() => void) | undefined;
   private readonly pauses = new Set<() => void>();
 
-  constructor(index: number, intendedUs: number) {
+  constructor(scenario: string, index: number, intendedUs: number, phase: Phase = 'flow') {
+    this.phase = phase;
+    this.scenario = scenario;
     this.index = index;
     this.firstWantedUs = intendedUs;
     this.checkedUs = intendedUs;
@@ -27,6 +34,13 @@ export class ScriptIteration {
 
   mustGoOn(): void {
     if (this.isOver) throw new Interrupted();
+  }
+
+  /** The script goes on from here: what it does until it waits again is its own. `after`: the request whose answer it is given. */
+  resume(after?: string): void {
+    if (after !== undefined) this.after = after;
+    running.scenario = this.scenario;
+    running.after = this.after;
   }
 
   /** When a request that the script asks for at `nowUs` was wanted. */
@@ -65,6 +79,7 @@ export class ScriptIteration {
     this.mustGoOn();
     // What comes after a pause was wanted when the pause was over, as in a flow of steps.
     this.firstWantedUs = 0;
+    this.resume();
   }
 }
 

@@ -11,6 +11,8 @@ import { ScriptOrigin } from './script-origin.ts';
 export interface LoadedScript {
   /** By scenario name. */
   readonly flows: ReadonlyMap<string, FlowFunction>;
+  /** `finally`, by scenario name. */
+  readonly cleanUps: ReadonlyMap<string, FlowFunction>;
   readonly setup: SetupFunction | undefined;
   readonly teardown: TeardownFunction | undefined;
   readonly origin: ScriptOrigin;
@@ -38,17 +40,22 @@ export async function loadScript(source: string): Promise<LoadedScript> {
 /** The submitting side has checked the shape of this very module; here only the functions are picked out. */
 function functionsOf(definition: unknown): Omit<LoadedScript, 'origin'> {
   const { scenarios, setup, teardown } = definition as Definition;
+  const functionsAt = (key: 'flow' | 'finally'): Map<string, FlowFunction> =>
+    new Map(
+      Object.entries(scenarios).flatMap(([name, { [key]: run }]) =>
+        typeof run === 'function' ? [[name, run as FlowFunction] as const] : [],
+      ),
+    );
   return {
-    flows: new Map(
-      Object.entries(scenarios).flatMap(([name, { flow }]) => (typeof flow === 'function' ? [[name, flow as FlowFunction] as const] : [])),
-    ),
+    flows: functionsAt('flow'),
+    cleanUps: functionsAt('finally'),
     setup: typeof setup === 'function' ? (setup as SetupFunction) : undefined,
     teardown: typeof teardown === 'function' ? (teardown as TeardownFunction) : undefined,
   };
 }
 
 interface Definition {
-  readonly scenarios: Readonly<Record<string, { readonly flow: unknown }>>;
+  readonly scenarios: Readonly<Record<string, { readonly flow: unknown; readonly finally?: unknown }>>;
   readonly setup?: unknown;
   readonly teardown?: unknown;
 }

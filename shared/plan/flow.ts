@@ -21,7 +21,14 @@ export interface Workload {
   readonly defaults: { readonly timeoutMs: number; readonly headers: readonly (readonly [name: string, value: string])[] };
 }
 
-export type Flow = { readonly kind: 'steps'; readonly steps: readonly Step[] } | { readonly kind: 'script'; readonly scenario: string };
+export type Flow = { readonly kind: 'steps'; readonly steps: readonly Step[] } | ScriptFlow;
+
+export interface ScriptFlow {
+  readonly kind: 'script';
+  readonly scenario: string;
+  /** How long its clean-up may take, where it has one. */
+  readonly finallyLimitUs?: number;
+}
 
 /** Data rows. `unique` and `sequential` go by global iteration index, so no two agents share a row by chance. */
 export interface RowSet {

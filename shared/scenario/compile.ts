@@ -2,6 +2,7 @@ import { WORKLOAD_BYTES_MAX } from '../base/index.ts';
 import type { Flow, Plan, PlannedScenario, RowSet, Workload } from '../plan/index.ts';
 import type { Threshold } from '../sla/index.ts';
 import { compileChores } from './compile-chores.ts';
+import { withCleanUp } from './compile-finally.ts';
 import { compileFlow, type FlowContext } from './compile-flow.ts';
 import { compileHttp } from './compile-http.ts';
 import { compileScenario } from './compile-load.ts';
@@ -69,7 +70,8 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
     if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name)) {
       report(['scenarios', name], 'a scenario is named by at most 64 letters, digits, _, - or ., beginning with a letter or digit');
     }
-    const flow = compileFlow(name, isMapping(raw) ? raw['flow'] : undefined, context);
+    const written = compileFlow(name, isMapping(raw) ? raw['flow'] : undefined, context);
+    const flow = written.kind === 'script' && isMapping(raw) ? withCleanUp(written, raw, report) : written;
     flows[name] = flow;
     const shape = scenarioSchema.safeParse(raw);
     const scenario = shape.success

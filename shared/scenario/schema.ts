@@ -185,6 +185,9 @@ const placed = {
   startAfter: text.optional(),
   gracefulStop: duration.optional(),
   warmup: duration.optional(),
+  /** Beside a flow that is a function; see where flows are compiled. */
+  finally: z.unknown().optional(),
+  finallyLimit: positiveDuration.optional(),
 };
 const open = {
   timeUnit: positiveDuration.optional(),

@@ -115,6 +115,10 @@ interface AnyScenario<Setup> {
   /** What begins in this time from the scenario's start is measured apart and counts in no total and no threshold. */
   readonly warmup?: Duration;
   readonly flow: readonly StepDefinition[] | FlowFunction<Setup>;
+  /** Runs after every iteration, also a failed or interrupted one; its requests carry the tag `phase:finally`. */
+  readonly finally?: FlowFunction<Setup>;
+  /** `10s` by default. */
+  readonly finallyLimit?: Duration;
 }
 
 interface OpenScenario<Setup> extends AnyScenario<Setup> {

@@ -108,12 +108,22 @@ export interface ValidityInput {
   /** p99 of the time that due arrivals waited for a free VU; `undefined` when it was not measured. */
   readonly vuWaitP99Us: number | undefined;
   readonly clocks: readonly { readonly agent: string; readonly uncertaintyUs: number }[];
+  /** Places in scenario code that kept an agent's loop to itself, so that it can be said what stalled it. */
+  readonly blocks?: readonly LoopBlockSeen[];
   readonly requests: { readonly sent: number; readonly answered: number };
   /** Why a file of the bundle could not be written. */
   readonly bundleFailure: string | undefined;
   readonly samplesUnderOther: number;
   readonly versionSkew: readonly { readonly agent: string; readonly version: string }[];
   readonly coordinatorRestarts: number;
+}
+
+export interface LoopBlockSeen {
+  readonly agent: string;
+  /** Function, source line, scenario. */
+  readonly where: string;
+  readonly times: number;
+  readonly longestMs: number;
 }
 
 /** Grades a run: the worst of its reasons, `valid` without any. Reasons come in the order of the table, invalid ones first. */
@@ -194,8 +204,22 @@ function* lagReasons(input: ValidityInput): Generator<ValidityReason> {
       agent,
     );
     const stallMs = Math.max(health.loopDelayMaxUs, health.pacerLagMaxUs) / 1_000;
-    yield* exceeding('generator-lag', 'stall', stallMs, `agent ${agent} stalled for ${stallMs.toFixed(0)} ms`, agent);
+    const seen = `agent ${agent} stalled for ${stallMs.toFixed(0)} ms${blamed((input.blocks ?? []).filter((block) => block.agent === agent))}`;
+    yield* exceeding('generator-lag', 'stall', stallMs, seen, agent);
   }
+}
+
+/** Places that are named; more of them have one cause. */
+const BLAMED_MAX = 3;
+
+/** What is known of the stalls of one agent, the longest first. */
+function blamed(blocks: readonly LoopBlockSeen[]): string {
+  if (blocks.length === 0) return '';
+  const worst = [...blocks].sort((a, b) => b.longestMs - a.longestMs).slice(0, BLAMED_MAX);
+  const places = worst.map(
+    ({ where, times, longestMs }) => `${where}: ${longestMs.toFixed(0)} ms${times > 1 ? ` and ${times - 1} times more` : ''}`,
+  );
+  return `; scenario code blocked its loop: ${places.join('; ')}`;
 }
 
 /** The reason `code`, when `observed` is above one of the limits. */

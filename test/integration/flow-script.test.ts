@@ -188,15 +188,134 @@ describe('a VU that runs a function', () => {
     expect([server?.requests.length, server?.connections]).toEqual([6, 3]);
   });
 
+  test('clean-up runs after an iteration that threw, under its own tag, and the throw is counted', async () => {
+    const { actor } = await arranged(
+      `async (vu) => { await vu.http.get('/work'); throw new Error('half way'); }`,
+      (request) => request.answer(200),
+      {},
+      {
+        code: `async (vu) => { await vu.http.delete('/made/' + vu.iteration, undefined, { name: 'clean up' }); }`,
+      },
+    );
+    expect(await bench?.iterate(actor, 7)).toMatchObject({ isCompleted: true });
+    expect(server?.requests.map(({ method, url }) => `${method} ${url}`)).toEqual(['GET /work', 'DELETE /made/7']);
+    expect(bench?.measured('http_reqs').map(({ tags }) => [tags['name'], tags['phase']])).toEqual([
+      ['GET /work', undefined],
+      ['clean up', 'finally'],
+    ]);
+    expect(bench?.scriptErrors.count).toBe(1);
+  });
+
+  test('clean-up runs after an interruption, and the iteration ends as interrupted only when it is done', async () => {
+    const { actor } = await arranged(
+      `async (vu) => { await vu.http.get('/never'); }`,
+      (request) => {
+        if (request.url === '/clean') request.answer(200);
+      },
+      {},
+      { code: `async (vu) => { await vu.http.get('/clean'); }` },
+    );
+    actor.start(0, 1, 1);
+    await waitUntil('the request arrived', () => server?.requests.length === 1);
+    actor.interrupt();
+    expect(bench?.ended).toEqual([]);
+    actor.interrupt();
+    await bench?.untilEnded(1);
+    expect(bench?.ended).toMatchObject([{ isCompleted: false }]);
+    expect(server?.requests.map(({ url }) => url)).toEqual(['/never', '/clean']);
+  });
+
+  test('clean-up that does not end is given up at its limit', async () => {
+    const { actor } = await arranged(
+      `async () => {}`,
+      () => {},
+      {},
+      { code: `async (vu) => { await vu.http.get('/stuck'); }`, limitUs: 50_000 },
+    );
+    await bench?.iterate(actor, 0);
+    await waitUntil('the aborted request was recorded', () => bench?.requests.length === 1);
+    expect(bench?.requests).toMatchObject([{ name: 'GET /stuck', error: 'aborted' }]);
+  });
+
+  test('transactions and groups are measured as a whole, those that threw apart', async () => {
+    const { actor } = await arranged(
+      `async (vu) => {
+        const given = await vu.transaction('buy', async () => vu.group('pay', () => 7));
+        vu.check('gives back what ran inside', given === 7);
+        await vu.transaction('buy', () => { throw new Error('declined'); }).catch(() => undefined);
+      }`,
+      () => {},
+    );
+    await bench?.iterate(actor);
+    expect(bench?.measured('transaction_duration').map(({ tags, histogram }) => [tags, histogram.count])).toEqual([
+      [{ scenario: 'browse', name: 'buy' }, 1],
+      [{ scenario: 'browse', name: 'buy', error: 'thrown' }, 1],
+    ]);
+    expect(bench?.measured('group_duration').map(({ tags }) => tags)).toEqual([{ scenario: 'browse', group: 'pay' }]);
+    expect([bench?.checks['gives back what ran inside']?.passes, bench?.scriptErrors.count]).toEqual([1, 0]);
+  });
+
+  test('a poll goes on until its probe gives something, a retry until nothing is thrown', async () => {
+    const { actor } = await arranged(
+      `async (vu) => {
+        let asked = 0;
+        const state = await vu.poll('active', async () => (++asked < 3 ? undefined : 'ACTIVE'), { every: '1ms' });
+        vu.check('polled', state === 'ACTIVE' && asked === 3);
+        let tried = 0;
+        const tries = await vu.retry(3, () => { if (++tried < 3) throw new Error('busy'); return tried; });
+        vu.check('retried', tries === 3);
+        await vu.poll('never', async () => false, { every: '1ms', limit: '5ms' }).catch((error) => vu.check(error.message, true));
+        await vu.retry(2, () => { throw new Error('still busy'); });
+      }`,
+      () => {},
+    );
+    await bench?.iterate(actor);
+    expect(Object.keys(bench?.checks ?? {})).toEqual(['polled', 'retried', 'poll "never": nothing within 0.005 s']);
+    expect(Object.values(bench?.checks ?? {}).every(({ fails }) => fails === 0)).toBe(true);
+    expect(bench?.scriptErrors.first).toContain('Error: still busy (scenario.mjs:');
+    expect(bench?.measured('transaction_duration').map(({ tags }) => [tags['name'], tags['error']])).toEqual([
+      ['active', undefined],
+      ['never', 'thrown'],
+    ]);
+  });
+
+  test('draws are equal for equal iterations and differ between iterations', async () => {
+    const { actor } = await arranged(`async (vu) => { vu.check([vu.random(), vu.random()].join(), true); }`, () => {});
+    for (const index of [1, 2, 1]) await bench?.iterate(actor, index);
+    const draws = Object.entries(bench?.checks ?? {});
+    expect(draws.map(([, { passes }]) => passes)).toEqual([2, 1]);
+    expect(new Set(draws.flatMap(([name]) => name.split(','))).size).toBe(4);
+  });
+
+  test('all rows of a data set are there, and none can be changed', async () => {
+    const { actor } = await arranged(
+      `async (vu) => {
+        const rows = vu.data('users');
+        vu.check(rows.map(({ name }) => name).join(), Object.isFrozen(rows) && Object.isFrozen(rows[0]) && vu.data('users') === rows);
+      }`,
+      () => {},
+      { rows: { users: { order: 'sequential', columns: ['name'], rows: [['ann'], ['bob']] } } },
+    );
+    await bench?.iterate(actor);
+    expect(bench?.checks).toEqual({ 'ann,bob': { passes: 1, fails: 0 } });
+  });
+
   test('code that throws while it is loaded is refused with what it threw', async () => {
     const loading = FlowBench.of({ kind: 'script', scenario: 'browse' }, { script: `throw new Error('no configuration');` });
     await expect(loading).rejects.toMatchObject({ code: 'SCRIPT_THREW', message: expect.stringContaining('no configuration') as string });
   });
 });
 
-async function arranged(flow: string, answer: (request: ReceivedRequest) => void, parts: Partial<Workload> = {}) {
+/** `cleanUp`: the scenario's `finally`. */
+async function arranged(
+  flow: string,
+  answer: (request: ReceivedRequest) => void,
+  parts: Partial<Workload> = {},
+  cleanUp?: { readonly code: string; readonly limitUs?: number },
+) {
   server = await RecordingServer.start(answer);
-  const script = `export default { scenarios: { browse: {\nflow: ${flow} } } };\n`;
-  bench = await FlowBench.of({ kind: 'script', scenario: 'browse' }, { target: server.url, script, ...parts });
+  const script = `export default { scenarios: { browse: {\nflow: ${flow}${cleanUp === undefined ? '' : `, finally: ${cleanUp.code}`} } } };\n`;
+  const limit = cleanUp === undefined ? {} : { finallyLimitUs: cleanUp.limitUs ?? 10_000_000 };
+  bench = await FlowBench.of({ kind: 'script', scenario: 'browse', ...limit }, { target: server.url, script, ...parts });
   return { actor: bench.actor() };
 }

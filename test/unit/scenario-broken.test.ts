@@ -118,6 +118,8 @@ const BROKEN: readonly (readonly [file: string, problems: Expected])[] = [
   ['key-of-other-executor.yaml', [[7, 'scenarios.browse.vus', 'unknown key "vus"; the keys here are executor, rate, duration,']]],
   ['latin1.yaml', [[undefined, '', 'this is not UTF-8 text']]],
   ['max-vus-below.yaml', [[8, 'scenarios.browse.maxVUs', 'expected at least preAllocatedVUs (50), got 10']]],
+  ['finally-limit.mjs', [[undefined, 'scenarios.browse.finallyLimit', 'there is no finally that it could limit']]],
+  ['finally-steps.mjs', [[undefined, 'scenarios.browse.finally', 'expected an async function, as the flow is one, got a list']]],
   ['metric-key.yaml', [[2, 'metrics.orders.kind', 'unknown key "kind"; the keys here are type and unit']]],
   ['metric-name.yaml', [[2, 'metrics.queue-length', 'a metric is named by at most 128 letters, digits and _, not beginning']]],
   ['metric-taken.yaml', [[2, 'metrics.http_reqs', '"http_reqs" is a metric of every run; a metric of your own needs a name']]],

@@ -1,13 +1,13 @@
-import { BODY_BYTES_MAX, HEAD_BYTES_MAX, reasonOf, SETUP_BYTES_MAX, type Clock } from '../shared/base/index.ts';
-import type { Flow, Plan, Workload } from '../shared/plan/index.ts';
-import type { FlowFunction, Vu } from '../shared/scenario/index.ts';
-import type { AllowList } from './allow-list.ts';
-import { readyFlows } from './flow/ready-flows.ts';
-import { ScriptErrors } from './flow/script-errors.ts';
-import type { LoadedScript } from './flow/script-module.ts';
-import type { SetupResult } from './flow/setup-result.ts';
-import { createHttpContext, type HttpContext } from './protocol/index.ts';
-import { Recorder, type Measured } from './recorder.ts';
+import { BODY_BYTES_MAX, HEAD_BYTES_MAX, reasonOf, SETUP_BYTES_MAX, type Clock } from '../../shared/base/index.ts';
+import type { Flow, Plan, Workload } from '../../shared/plan/index.ts';
+import type { FlowFunction, Vu } from '../../shared/scenario/index.ts';
+import type { AllowList } from '../allow-list.ts';
+import { createHttpContext, type HttpContext } from '../protocol/index.ts';
+import { Recorder, type Measured } from '../recorder.ts';
+import { readyFlows } from './ready-flows.ts';
+import { ScriptErrors } from './script-errors.ts';
+import type { LoadedScript } from './script-module.ts';
+import type { SetupResult } from './setup-result.ts';
 
 export type ChoreKind = 'setup' | 'teardown';
 
