@@ -34,9 +34,9 @@ export class Recorder {
     return new ScenarioRecorder(this, scenario);
   }
 
-  /** The place where requests of one step are recorded. */
-  step(scenario: string, name: string, method: string): StepRecorder {
-    return new StepRecorder(this, scenario, name, method);
+  /** The place where requests of one step are recorded; `more` tags stand on all of them. */
+  step(scenario: string, name: string, method: string, more: Tags = {}): StepRecorder {
+    return new StepRecorder(this, scenario, name, method, more);
   }
 
   /** Ends the interval: returns what it measured and starts the next one empty. */
@@ -210,14 +210,16 @@ export class StepRecorder {
   private readonly scenario: string;
   private readonly name: string;
   private readonly method: string;
+  private readonly more: Tags;
   private readonly outcomes: Outcome[] = [];
   private last: Outcome | undefined;
 
-  constructor(recorder: Recorder, scenario: string, name: string, method: string) {
+  constructor(recorder: Recorder, scenario: string, name: string, method: string, more: Tags) {
     this.recorder = recorder;
     this.scenario = scenario;
     this.name = name;
     this.method = method;
+    this.more = more;
   }
 
   /** Records one request, however it ended. `intendedUs`: when it was wanted, on the exchange's clock. */
@@ -255,6 +257,7 @@ export class StepRecorder {
       name: isOther ? OTHER : this.name,
       method: this.method,
       status: String(status),
+      ...this.more,
       ...(error === undefined ? {} : { error }),
     };
     const { recorder } = this;

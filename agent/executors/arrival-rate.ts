@@ -80,7 +80,7 @@ export class ArrivalRate implements Executor {
     this.startedAtUs[actor.vu] = 0;
     this.busyCount--;
     this.tally.end(isCompleted);
-    this.context.recorder.iterationEnded(endedAtUs - startedAtUs, isCompleted, this.busyCount);
+    this.context.recorder.iterationEnded(endedAtUs - startedAtUs - actor.cleanUpUs, isCompleted, this.busyCount);
     if (this.waiting.length > 0 && !this.isOver) {
       const { firstIndex, firstIntendedUs } = this.waiting;
       this.waiting.shift();

@@ -99,7 +99,7 @@ export class ClosedModel implements Executor {
     this.active--;
     seat.isBusy = false;
     this.tally.end(isCompleted);
-    this.context.recorder.iterationEnded(endedAtUs - seat.startedAtUs, isCompleted, this.active);
+    this.context.recorder.iterationEnded(endedAtUs - seat.startedAtUs - actor.cleanUpUs, isCompleted, this.active);
     const nowUs = endedAtUs - this.context.zeroUs;
     this.begin(seat, nowUs, nowUs);
   }

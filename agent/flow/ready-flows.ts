@@ -2,11 +2,11 @@ import { seedFor, type Plan, type Workload } from '../../shared/plan/index.ts';
 import type { HttpContext } from '../protocol/index.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Actor, Surroundings } from './actor.ts';
+import { compileProgram } from './program.ts';
 import { ScriptActor } from './script-actor.ts';
 import { ScriptErrors } from './script-errors.ts';
 import { loadScript } from './script-module.ts';
 import { StepActor } from './step-actor.ts';
-import { readySteps } from './steps.ts';
 import { Slots } from './template.ts';
 import { WorkloadFiles } from './upload.ts';
 
@@ -28,8 +28,9 @@ export async function readyFlows(workload: Workload, plan: Plan, recorder: Recor
     const seed = seedFor(plan.seed, scenario);
     if (flow.kind === 'steps') {
       const slots = new Slots();
-      const steps = readySteps(flow.steps, scenario, recorder, http, files, { slots, rows: workload.rows, seed });
-      makers.set(scenario, (vu, around) => new StepActor(vu, steps, slots.count, around, http, seed));
+      const program = compileProgram(flow, scenario, recorder, { slots, rows: workload.rows, seed, http, files });
+      const context = { program, slots: slots.count, http, seed, errors: scriptErrors };
+      makers.set(scenario, (vu, around) => new StepActor(vu, context, around));
     } else {
       const run = script?.get(flow.scenario);
       if (run === undefined) throw new Error(`the workload's script has no flow for scenario ${scenario}`);

@@ -32,6 +32,7 @@ class Interrupted extends Error {
 /** A VU that runs a function of the scenario's author. What the function throws ends its iteration and is counted; it never ends the agent. */
 export class ScriptActor implements Actor {
   readonly vu: number;
+  readonly cleanUpUs = 0;
   private readonly context: ScriptContext;
   private readonly around: Surroundings;
   /** Connections not in use: a script may have several requests under way. */

@@ -18,3 +18,14 @@ export function describeThrown(thrown: unknown): string {
     .find((line) => !line.includes('node:internal') && !line.includes('/agent/flow/'));
   return `${thrown.name}: ${thrown.message}${place === undefined ? '' : ` (${place.trim()})`}`;
 }
+
+/** A flow of steps that cannot go on: told to its author like a throw of a function. */
+export class FlowFailure extends Error {
+  override readonly name = 'FlowFailure';
+
+  constructor(reason: string) {
+    super(reason);
+    // Where in our own code it was noticed helps nobody.
+    this.stack = '';
+  }
+}

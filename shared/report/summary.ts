@@ -1,4 +1,14 @@
-import { addValue, emptyValue, selectValue, type Ledger, type Series, type SeriesValue, type Tags } from '../stats/index.ts';
+import {
+  addValue,
+  CLEAN_UP_TAGS,
+  emptyValue,
+  isCleanUp,
+  selectValue,
+  type Ledger,
+  type Series,
+  type SeriesValue,
+  type Tags,
+} from '../stats/index.ts';
 import type { AgentHealth, Grade, Validity, Verdict } from '../sla/index.ts';
 
 /** `summary.json`: one run in numbers. Times are milliseconds with three decimals, that is whole microseconds. */
@@ -7,7 +17,7 @@ export interface Summary {
   readonly run: SummaryRun;
   readonly ledger: Ledger;
   readonly validity: { readonly grade: Grade; readonly reasons: readonly SummaryReason[] };
-  /** By metric, over all its series. */
+  /** By metric, over all its series but those of clean-up (`phase:finally`), which are no part of the load. */
   readonly metrics: Readonly<Record<string, MetricSummary>>;
   /** By selector, as thresholds write it (`http_req_duration{expected_response:true}`): the part of a metric whose tags match. */
   readonly submetrics: Readonly<Record<string, MetricSummary>>;
@@ -171,7 +181,8 @@ export function selectorText(metric: string, tags: Tags): string {
 
 function summariseMetrics(totals: readonly Series[], durationUs: number): Record<string, MetricSummary> {
   const sums = new Map<string, SeriesValue>();
-  for (const { metric, value } of totals) {
+  for (const { metric, tags, value } of totals) {
+    if (isCleanUp(tags)) continue;
     let sum = sums.get(metric);
     if (sum === undefined) {
       sum = emptyValue(value.kind);
@@ -188,8 +199,18 @@ const SUCCESSES: readonly { readonly metric: string; readonly tags: Tags }[] = [
   { metric: 'http_req_duration', tags: { expected_response: 'true' } },
 ];
 
+/** Clean-up stands beside the totals that leave it out. */
+const CLEAN_UPS: readonly { readonly metric: string; readonly tags: Tags }[] = [
+  { metric: 'http_reqs', tags: CLEAN_UP_TAGS },
+  { metric: 'http_req_failed', tags: CLEAN_UP_TAGS },
+];
+
 function summariseSubmetrics(totals: readonly Series[], durationUs: number, verdicts: readonly Verdict[]): Record<string, MetricSummary> {
-  const selectors = [...SUCCESSES, ...verdicts.map(({ threshold }) => threshold).filter(({ tags }) => Object.keys(tags).length > 0)];
+  const selectors = [
+    ...SUCCESSES,
+    ...CLEAN_UPS,
+    ...verdicts.map(({ threshold }) => threshold).filter(({ tags }) => Object.keys(tags).length > 0),
+  ];
   const found = new Map<string, MetricSummary>();
   for (const { metric, tags } of selectors) {
     const text = selectorText(metric, tags);

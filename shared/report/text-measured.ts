@@ -1,5 +1,5 @@
 import { formatBytes, formatDurationUs } from '../base/index.ts';
-import { METRICS } from '../stats/index.ts';
+import { isCleanUp, METRICS } from '../stats/index.ts';
 import { dotted, formatCount, formatMs, formatPercent, oneLine } from './format.ts';
 import type { Paint } from './paint.ts';
 import { selectorText, type MetricSummary, type Summary, type ThresholdSummary, type TrendSummary } from './summary.ts';
@@ -50,7 +50,7 @@ export function checkLines({ metrics, series }: Summary, paint: Paint): string[]
   if (total?.type !== 'rate' || total.passes + total.fails === 0) return [];
   const byName = new Map<string, { passes: number; fails: number }>();
   for (const one of series) {
-    if (one.metric !== 'checks' || one.type !== 'rate') continue;
+    if (one.metric !== 'checks' || one.type !== 'rate' || isCleanUp(one.tags)) continue;
     const name = one.tags['check'] ?? one.tags['name'] ?? '';
     const sum = byName.get(name) ?? { passes: 0, fails: 0 };
     byName.set(name, { passes: sum.passes + one.passes, fails: sum.fails + one.fails });
@@ -119,11 +119,12 @@ function trendText({ count, mean, min, max, percentiles, overflow }: TrendSummar
   return parts.map(([name, ms]) => `${name}=${formatMs(ms)}`).join(' ') + beyond;
 }
 
-/** Failed requests by the tag `error`, most frequent first. */
+/** Failed requests of the load by the tag `error`, most frequent first. */
 export function errorLines({ series }: Summary, paint: Paint): string[] {
   const byKind = new Map<string, number>();
   for (const one of series) {
     const kind = one.tags['error'];
+    if (isCleanUp(one.tags)) continue;
     if (one.metric === 'http_reqs' && one.type === 'counter' && kind !== undefined) byKind.set(kind, (byKind.get(kind) ?? 0) + one.count);
   }
   const sorted = [...byKind].filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a);

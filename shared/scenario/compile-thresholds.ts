@@ -23,7 +23,7 @@ export function compileThresholds(definition: unknown, context: ThresholdContext
 }
 
 /** What series can be told apart by. */
-const TAGS = ['scenario', 'name', 'method', 'status', 'error', 'check', 'expected_response'];
+const TAGS = ['scenario', 'name', 'method', 'status', 'error', 'check', 'group', 'phase', 'expected_response'];
 
 function compileThreshold(
   metric: string,

@@ -1,11 +1,11 @@
-import type { Series } from '../stats/index.ts';
+import { isCleanUp, type Series } from '../stats/index.ts';
 
-/** How many requests were sent and how many of them got a response, good or bad: those whose `status` is not 0. */
+/** How many requests the load sent (its clean-up is no part of it) and how many of them got a response, good or bad: those whose `status` is not 0. */
 export function countRequests(totals: Iterable<Series>): { readonly sent: number; readonly answered: number } {
   let sent = 0;
   let answered = 0;
   for (const { metric, tags, value } of totals) {
-    if (metric !== 'http_reqs' || value.kind !== 'counter') continue;
+    if (metric !== 'http_reqs' || value.kind !== 'counter' || isCleanUp(tags)) continue;
     sent += value.count;
     const { status } = tags;
     // A series past the cap carries no status; then a request without an error is one that was answered.

@@ -46,6 +46,14 @@ export function addValue(into: SeriesValue, value: SeriesValue): void {
   } else throw new TypeError(`cannot add a ${value.kind} to a ${into.kind}`);
 }
 
+/** Stands on everything that the clean-up of iterations measures. */
+export const CLEAN_UP_TAGS = { phase: 'finally' } as const;
+
+/** Clean-up is no part of the load: totals leave it out unless it is asked for by its tag. */
+export function isCleanUp(tags: Tags): boolean {
+  return tags['phase'] === CLEAN_UP_TAGS.phase;
+}
+
 /** Everything measured under `metric` whose tags hold all of `wanted`, as one value. `undefined` when no series matches. */
 export function selectValue(series: Iterable<Series>, metric: string, wanted: Tags = {}): SeriesValue | undefined {
   let total: SeriesValue | undefined;
@@ -57,8 +65,9 @@ export function selectValue(series: Iterable<Series>, metric: string, wanted: Ta
   return total;
 }
 
-/** True when `tags` hold every tag of `wanted`. `expected_response` is derived, as k6 names it: true where no `error` tag is. */
+/** True when `tags` hold every tag of `wanted`, and are of the load unless a `phase` is wanted. `expected_response` is derived, as k6 names it: true where no `error` tag is. */
 export function matches(tags: Tags, wanted: Tags): boolean {
+  if (isCleanUp(tags) && wanted['phase'] === undefined) return false;
   for (const [key, value] of Object.entries(wanted)) {
     const own = key === 'expected_response' ? String(tags['error'] === undefined) : tags[key];
     if (own !== value) return false;
