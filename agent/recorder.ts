@@ -9,10 +9,12 @@ import {
   type RateSlice,
   type RequestError,
   type SeriesDefinition,
+  type SpanError,
   type Tags,
   type TrendSlice,
 } from '../shared/stats/index.ts';
 import type { Exchange } from './protocol/index.ts';
+import { spanOf, type SpanRecorder } from './span-recorder.ts';
 
 /** What an interval measured, before the outbox gives it a sequence. */
 export type Measured = Pick<Batch, 'defines' | 'trends' | 'counters' | 'rates' | 'gauges'>;
@@ -150,15 +152,21 @@ export interface LiveGauge {
 }
 
 /** What a scenario records beside its requests. `startUs` (agent clock) is when that began which a sample is about. */
-export interface ScenarioSamples {
+export interface ScenarioSamples extends FlowSamples {
   iterationStarted(lagUs: number, activeVus: number, startUs: number): void;
   iterationEnded(durationUs: number, isCompleted: boolean, activeVus: number, startUs: number): void;
   iterationsDropped(count: number, startUs: number): void;
-  bytes(sent: number, received: number, startUs: number): void;
-  check(name: string, holds: boolean, startUs: number): void;
-  span(metric: SpanMetric, name: string, durationUs: number, error: string | undefined, startUs: number): void;
 }
 
+/** What one pass of a flow or of its clean-up records beside its requests. */
+export interface FlowSamples {
+  bytes(sent: number, received: number, startUs: number): void;
+  check(name: string, holds: boolean, startUs: number): void;
+  /** A part of the flow as a whole. `error` keeps those that failed apart. */
+  span(metric: SpanMetric, name: string, fromUs: number, untilUs: number, error: SpanError | undefined): void;
+}
+
+export type ScenarioTags = Tags & { readonly scenario: string };
 export type SpanMetric = 'transaction_duration' | 'group_duration';
 
 /** Records them all in one place, whenever they began. */
@@ -166,7 +174,7 @@ export class ScenarioRecorder implements ScenarioSamples {
   /** VUs are busy now, whatever phase their iterations belong to. */
   readonly vus: LiveGauge;
   private readonly recorder: Recorder;
-  private readonly tags: Tags;
+  private readonly tags: ScenarioTags;
   private readonly lag: LiveTrend;
   private readonly duration: LiveTrend;
   private readonly iterations: LiveCounter;
@@ -174,9 +182,9 @@ export class ScenarioRecorder implements ScenarioSamples {
   private readonly sent: LiveCounter;
   private readonly received: LiveCounter;
   private readonly checks = new Map<string, LiveRate>();
-  private readonly spans = new Map<string, LiveTrend>();
+  private readonly spans = new Map<string, SpanRecorder>();
 
-  constructor(recorder: Recorder, tags: Tags, vus: LiveGauge = recorder.gauge('vus', tags)) {
+  constructor(recorder: Recorder, tags: ScenarioTags, vus: LiveGauge = recorder.gauge('vus', tags)) {
     this.recorder = recorder;
     this.tags = tags;
     this.lag = recorder.trend('schedule_lag', tags);
@@ -223,21 +231,8 @@ export class ScenarioRecorder implements ScenarioSamples {
     else rate.fails++;
   }
 
-  /** A part of an iteration as a whole. `error` keeps those that failed apart. */
-  span(metric: SpanMetric, name: string, durationUs: number, error: string | undefined): void {
-    const key = `${metric}\u0000${name}\u0000${error ?? ''}`;
-    let trend = this.spans.get(key);
-    if (trend === undefined) {
-      const own = this.recorder.reserveTagSet() ? name : OTHER;
-      const tag = metric === 'group_duration' ? 'group' : 'name';
-      const ownKey = `${metric}\u0000${own}\u0000${error ?? ''}`;
-      const tags = { ...this.tags, [tag]: own, ...(error === undefined ? {} : { error }) };
-      trend = this.spans.get(ownKey) ?? this.recorder.trend(metric, tags);
-      this.spans.set(ownKey, trend);
-      if (own === OTHER) this.recorder.cappedSamples++;
-    }
-    this.recorder.samples++;
-    trend.histogram.record(durationUs);
+  span(metric: SpanMetric, name: string, fromUs: number, untilUs: number, error: SpanError | undefined): void {
+    spanOf(this.spans, this.recorder, metric, name, this.tags).record(fromUs, untilUs, error);
   }
 
   private activeVus(count: number): void {

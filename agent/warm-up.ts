@@ -1,7 +1,7 @@
 import { warmupEndUs, type Plan } from '../shared/plan/index.ts';
-import { WARM_UP, type RequestError, type Tags } from '../shared/stats/index.ts';
+import { WARM_UP, type RequestError, type SpanError, type Tags } from '../shared/stats/index.ts';
 import type { Exchange } from './protocol/index.ts';
-import { Recorder, ScenarioRecorder, StepRecorder, type ScenarioSamples, type SpanMetric } from './recorder.ts';
+import { Recorder, ScenarioRecorder, StepRecorder, type ScenarioSamples, type ScenarioTags, type SpanMetric } from './recorder.ts';
 
 /** The recorder of a plan. A plan without a warm-up gets the plain one, so that a sample costs nothing more than it did. */
 export function createRecorder(plan: Plan): { readonly recorder: Recorder; readonly begin: (zeroUs: number) => void } {
@@ -67,7 +67,7 @@ class WarmingScenario implements ScenarioSamples {
   private readonly warm: ScenarioRecorder;
   private readonly warmUp: WarmUp;
 
-  constructor(recorder: Recorder, tags: Tags, warmUp: WarmUp) {
+  constructor(recorder: Recorder, tags: ScenarioTags, warmUp: WarmUp) {
     this.own = new ScenarioRecorder(recorder, tags);
     this.warm = new ScenarioRecorder(recorder, { ...tags, ...WARM_UP }, this.own.vus);
     this.warmUp = warmUp;
@@ -93,8 +93,9 @@ class WarmingScenario implements ScenarioSamples {
     this.of(startUs).check(name, holds);
   }
 
-  span(metric: SpanMetric, name: string, durationUs: number, error: string | undefined, startUs: number): void {
-    this.of(startUs).span(metric, name, durationUs, error);
+  /** It finds its phase itself. */
+  span(metric: SpanMetric, name: string, fromUs: number, untilUs: number, error: SpanError | undefined): void {
+    this.own.span(metric, name, fromUs, untilUs, error);
   }
 
   private of(startUs: number): ScenarioRecorder {

@@ -83,7 +83,8 @@ export class ArrivalRate implements Executor {
     this.startedAtUs[actor.vu] = 0;
     this.busyCount--;
     this.tally.end(isCompleted);
-    this.context.recorder.iterationEnded(endedAtUs - startedAtUs, isCompleted, this.busyCount, this.intendedAtUs[actor.vu]!);
+    const ranUs = endedAtUs - startedAtUs - actor.cleanUpUs;
+    this.context.recorder.iterationEnded(ranUs, isCompleted, this.busyCount, this.intendedAtUs[actor.vu]!);
     if (this.waiting.length > 0 && !this.isOver) {
       const { firstIndex, firstIntendedUs } = this.waiting;
       this.waiting.shift();

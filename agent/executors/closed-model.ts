@@ -99,7 +99,8 @@ export class ClosedModel implements Executor {
     this.active--;
     seat.isBusy = false;
     this.tally.end(isCompleted);
-    this.context.recorder.iterationEnded(endedAtUs - seat.startedAtUs, isCompleted, this.active, seat.intendedAtUs);
+    const ranUs = endedAtUs - seat.startedAtUs - actor.cleanUpUs;
+    this.context.recorder.iterationEnded(ranUs, isCompleted, this.active, seat.intendedAtUs);
     const nowUs = endedAtUs - this.context.zeroUs;
     this.begin(seat, nowUs, nowUs);
   }

@@ -5,9 +5,12 @@ import type { ScenarioSamples } from '../recorder.ts';
 export interface Actor {
   /** Global number of the VU, 0-based. */
   readonly vu: number;
+  /** How long the clean-up (`finally`) of the iteration that ended last took, microseconds: it held the VU, but is no part of the iteration's own duration. */
+  readonly cleanUpUs: number;
   /** Starts iteration `index`, wanted at `intendedUs` (agent clock). `Surroundings.ended` is called exactly once for it, never from within `start`. */
   start(index: number, intendedUs: number, nowUs: number): void;
-  /** Ends the iteration under way at once: a request in flight is recorded as `aborted`, and `ended` is called before this returns. */
+  /** Ends the iteration under way at once: a request in flight is recorded as `aborted`. `ended` is called before this returns, or, where
+   *  the flow has clean-up, when that is done or has used up its limit. */
   interrupt(): void;
   /** Closes the VU's connections. Call it when no iteration is under way. */
   close(): void;

@@ -1,4 +1,4 @@
-import type { Check, CheckTest } from '../../shared/plan/index.ts';
+import type { Check, CheckSubject, CheckTest } from '../../shared/plan/index.ts';
 import { jsonAt } from './json-path.ts';
 import type { ResponseView } from './response.ts';
 
@@ -9,26 +9,31 @@ export interface ReadyCheck {
   holds(response: ResponseView): boolean;
 }
 
-export function readyCheck(check: Check): ReadyCheck {
-  const test = readyTest(check.test);
-  const { subject, name } = check;
+export function readyCheck({ name, subject, test }: Check): ReadyCheck {
+  const holds = readyTest(test);
+  const read = readySubject(subject);
+  return { name, isOnStatus: subject.kind === 'status', holds: (response) => holds(read(response)) };
+}
+
+/** Reads from a response what a check or a condition looks at. */
+export function readySubject(subject: CheckSubject): (response: ResponseView) => unknown {
   switch (subject.kind) {
     case 'status':
-      return { name, isOnStatus: true, holds: (response) => test(response.status) };
+      return (response) => response.status;
     case 'size':
-      return { name, isOnStatus: false, holds: (response) => test(response.bodyBytes) };
+      return (response) => response.bodyBytes;
     case 'body':
-      return { name, isOnStatus: false, holds: (response) => test(response.bodyText) };
+      return (response) => response.bodyText;
     case 'header': {
       const header = subject.name.toLowerCase();
-      return { name, isOnStatus: false, holds: (response) => test(response.header(header)) };
+      return (response) => response.header(header);
     }
     case 'json':
-      return { name, isOnStatus: false, holds: (response) => test(jsonAt(response.json, subject.path)) };
+      return (response) => jsonAt(response.json, subject.path);
   }
 }
 
-function readyTest(test: CheckTest): (value: unknown) => boolean {
+export function readyTest(test: CheckTest): (value: unknown) => boolean {
   switch (test.op) {
     case 'exists':
       return (value) => (value !== undefined) === test.wanted;

@@ -3,13 +3,14 @@ import { CustomMetrics } from '../custom-metrics.ts';
 import type { HttpContext } from '../protocol/index.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Actor, Surroundings } from './actor.ts';
+import { CleanUpRecorder } from './clean-up-recorder.ts';
+import { compileProgram } from './program.ts';
 import { ScriptActor } from './script-actor.ts';
 import type { ScriptContext } from './script-context.ts';
 import { ScriptErrors } from './script-errors.ts';
 import { loadScript, type LoadedScript } from './script-module.ts';
 import { SetupResult } from './setup-result.ts';
 import { StepActor } from './step-actor.ts';
-import { readySteps } from './steps.ts';
 import { strayThrows } from './stray-throws.ts';
 import { Slots } from './template.ts';
 import { WorkloadFiles } from './upload.ts';
@@ -53,15 +54,17 @@ export async function readyFlows(
     if (flow.kind === 'steps') {
       const slots = new Slots();
       slotsOf.set(scenario, slots);
-      const steps = readySteps(flow.steps, scenario, recorder, http, files, { slots, rows: workload.rows, seed, setup });
-      makers.set(scenario, (vu, around) => new StepActor(vu, steps, slots.count, around, http, seed));
+      const program = compileProgram(flow, scenario, recorder, { slots, rows: workload.rows, seed, setup, http, files });
+      const context = { program, slots: slots.count, http, seed, errors: scriptErrors };
+      makers.set(scenario, (vu, around) => new StepActor(vu, context, around));
     } else {
       const run = script?.flows.get(flow.scenario);
       if (run === undefined) throw new Error(`the workload's script has no flow for scenario ${scenario}`);
       const metrics = new CustomMetrics(recorder, scenario, plan.metrics ?? {});
       const shared = { workload, seed, setup, recorder, http, scriptErrors, metrics };
       const cleanUp = script?.cleanUps.get(flow.scenario);
-      const limited = cleanUp === undefined ? undefined : { run: cleanUp, limitMs: (flow.finallyLimitUs ?? 0) / 1000 };
+      const limitMs = (flow.finallyLimitUs ?? 0) / 1000;
+      const limited = cleanUp === undefined ? undefined : { run: cleanUp, limitMs, samples: new CleanUpRecorder(recorder, scenario) };
       const context: ScriptContext = { scenario, flow: run, cleanUp: limited, ...shared, steps: new Map() };
       makers.set(scenario, (vu, around) => new ScriptActor(vu, context, around));
     }

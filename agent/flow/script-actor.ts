@@ -9,7 +9,6 @@ import { scriptVu } from './script-vu.ts';
  *  Where there is clean-up, it runs after every iteration, also an interrupted one, which is over only then. */
 export class ScriptActor implements Actor {
   readonly vu: number;
-  /** How long the clean-up of the iteration that ended last took, microseconds. */
   cleanUpUs = 0;
   private readonly context: ScriptContext;
   private readonly around: Surroundings;
@@ -25,7 +24,7 @@ export class ScriptActor implements Actor {
   }
 
   start(index: number, intendedUs: number): void {
-    const iteration = new ScriptIteration(this.context.scenario, index, intendedUs);
+    const iteration = new ScriptIteration(this.context.scenario, index, intendedUs, this.around.recorder);
     this.current = iteration;
     this.cleanUpUs = 0;
     this.http.beginIteration();
@@ -72,9 +71,13 @@ export class ScriptActor implements Actor {
     else void this.cleanUp(iteration.index, this.context.cleanUp, isCompleted);
   }
 
-  private async cleanUp(index: number, { run, limitMs }: NonNullable<ScriptContext['cleanUp']>, isCompleted: boolean): Promise<void> {
+  private async cleanUp(
+    index: number,
+    { run, limitMs, samples }: NonNullable<ScriptContext['cleanUp']>,
+    isCompleted: boolean,
+  ): Promise<void> {
     const fromUs = this.around.clock.nowUs();
-    const iteration = new ScriptIteration(this.context.scenario, index, fromUs, 'finally');
+    const iteration = new ScriptIteration(this.context.scenario, index, fromUs, samples, 'finally');
     let limit: NodeJS.Timeout | undefined;
     const isTooLate = new Promise<void>((resolve) => (limit = setTimeout(resolve, limitMs)));
     await Promise.race([this.play(iteration, run), isTooLate]);

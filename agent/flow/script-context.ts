@@ -3,7 +3,7 @@ import type { Workload } from '../../shared/plan/index.ts';
 import type { FlowFunction } from '../../shared/scenario/index.ts';
 import type { CustomMetrics } from '../custom-metrics.ts';
 import type { HttpContext } from '../protocol/index.ts';
-import type { Recorder, StepRecorder } from '../recorder.ts';
+import type { FlowSamples, Recorder, StepRecorder } from '../recorder.ts';
 import type { ScriptErrors } from './script-errors.ts';
 import type { SetupResult } from './setup-result.ts';
 
@@ -15,7 +15,7 @@ export interface ScriptContext {
   readonly scenario: string;
   readonly flow: FlowFunction;
   /** Runs after every iteration, however it ended. */
-  readonly cleanUp: { readonly run: FlowFunction; readonly limitMs: number } | undefined;
+  readonly cleanUp: { readonly run: FlowFunction; readonly limitMs: number; readonly samples: FlowSamples } | undefined;
   readonly workload: Workload;
   readonly seed: number;
   readonly setup: SetupResult;

@@ -70,3 +70,14 @@ function shown(thrown: unknown): string {
 function cut(text: string): string {
   return text.length > MESSAGE_CHARACTERS_MAX ? `${text.slice(0, MESSAGE_CHARACTERS_MAX)}…` : text;
 }
+
+/** A flow of steps that cannot go on: told to its author like a throw of a function. */
+export class FlowFailure extends Error {
+  override readonly name = 'FlowFailure';
+
+  constructor(reason: string) {
+    super(reason);
+    // Where in our own code it was noticed helps nobody.
+    this.stack = '';
+  }
+}

@@ -1,7 +1,7 @@
 import type { HttpResponse } from '../../shared/scenario/index.ts';
 import type { RequestError } from '../../shared/stats/index.ts';
 import type { Exchange, HttpClient } from '../protocol/index.ts';
-import type { StepRecorder } from '../recorder.ts';
+import type { FlowSamples, StepRecorder } from '../recorder.ts';
 import type { Surroundings } from './actor.ts';
 import { nextHop } from './hops.ts';
 import { stepRecorder, type ScriptContext } from './script-context.ts';
@@ -50,7 +50,7 @@ export class ScriptHttp {
       for (let hops = 0; exchange.location !== '' && isAnswered(exchange) && !iteration.isOver; hops++) {
         const hop = nextHop(limits, exchange, hops, NO_VALUES, this.context.http);
         if (hop === undefined) break;
-        this.record(recorder, exchange, wantedUs, undefined);
+        this.record(recorder, iteration.samples, exchange, wantedUs, undefined);
         wantedUs = exchange.endedUs;
         Object.assign(exchange, hop);
         await sendOn(client, exchange);
@@ -61,17 +61,23 @@ export class ScriptHttp {
       exchange.startedUs = exchange.endedUs = clock.nowUs();
     }
     const error: RequestError | undefined = exchange.error ?? (exchange.status >= 400 ? 'status' : undefined);
-    this.record(recorder, exchange, wantedUs, error);
+    this.record(recorder, iteration.samples, exchange, wantedUs, error);
     iteration.checkedUs = wantedUs;
     iteration.mustGoOn();
     iteration.resume(name);
     return new ScriptResponse(exchange, error);
   }
 
-  private record(recorder: StepRecorder, exchange: Exchange, wantedUs: number, error: RequestError | undefined): void {
+  private record(
+    recorder: StepRecorder,
+    samples: FlowSamples,
+    exchange: Exchange,
+    wantedUs: number,
+    error: RequestError | undefined,
+  ): void {
     this.around.beforeSample(exchange.endedUs);
     recorder.request(exchange, wantedUs, error);
-    this.around.recorder.bytes(exchange.bytesSent, exchange.bytesReceived, wantedUs);
+    samples.bytes(exchange.bytesSent, exchange.bytesReceived, wantedUs);
     this.around.afterResponse(exchange.endedUs);
   }
 }

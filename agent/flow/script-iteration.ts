@@ -1,4 +1,5 @@
 import { Interrupted } from './interrupted.ts';
+import type { FlowSamples } from '../recorder.ts';
 import { running } from './running.ts';
 import type { Phase } from './script-context.ts';
 
@@ -6,6 +7,8 @@ import type { Phase } from './script-context.ts';
 export class ScriptIteration {
   readonly index: number;
   readonly phase: Phase;
+  /** Where it counts what it does beside its requests. */
+  readonly samples: FlowSamples;
   private readonly scenario: string;
   private after = '';
   isOver = false;
@@ -18,7 +21,8 @@ export class ScriptIteration {
   private allAnswered: (() => void) | undefined;
   private readonly pauses = new Set<() => void>();
 
-  constructor(scenario: string, index: number, intendedUs: number, phase: Phase = 'flow') {
+  constructor(scenario: string, index: number, intendedUs: number, samples: FlowSamples, phase: Phase = 'flow') {
+    this.samples = samples;
     this.phase = phase;
     this.scenario = scenario;
     this.index = index;

@@ -1,13 +1,21 @@
 import { didYouMean } from '../../shared/base/index.ts';
 import type { Metrics, MetricTags } from '../../shared/scenario/index.ts';
 import type { CustomMetrics } from '../custom-metrics.ts';
+import { CLEAN_UP_TAGS } from '../../shared/stats/index.ts';
 import type { Surroundings } from './actor.ts';
+import type { Phase } from './script-context.ts';
 
 type Kind = 'counter' | 'gauge' | 'rate' | 'trend';
 
 /** `vu.metrics`: records what the author measures, and refuses what cannot be a measurement. Each refusal is a `TypeError` that the
  *  author's own line throws. */
-export function scriptMetrics(metrics: CustomMetrics, around: Pick<Surroundings, 'clock' | 'beforeSample'>): Metrics {
+export function scriptMetrics(
+  metrics: CustomMetrics,
+  around: Pick<Surroundings, 'clock' | 'beforeSample'>,
+  phase: Phase = 'flow',
+): Metrics {
+  const checkTags = (kind: Kind, name: string, tags: MetricTags | undefined): MetricTags =>
+    phase === 'finally' ? { ...readTags(kind, name, tags), ...CLEAN_UP_TAGS } : readTags(kind, name, tags);
   const now = (): number => {
     const nowUs = around.clock.nowUs();
     around.beforeSample(nowUs);
@@ -71,7 +79,7 @@ function mustBeMeasure(kind: Kind, name: string, value: number): void {
   if (!Number.isFinite(value) || value < 0) throw refusal(kind, name, 'a number from 0', value);
 }
 
-function checkTags(kind: Kind, name: string, tags: MetricTags | undefined): MetricTags {
+function readTags(kind: Kind, name: string, tags: MetricTags | undefined): MetricTags {
   if (tags === undefined) return NO_TAGS;
   for (const [tag, value] of Object.entries(tags)) {
     if (tag === 'scenario') throw new TypeError(`metrics.${kind}("${name}"): the tag "scenario" is given by the run`);

@@ -1,4 +1,6 @@
 import type { PollOptions } from '../../shared/scenario/index.ts';
+import type { SpanError } from '../../shared/stats/index.ts';
+import type { SpanMetric } from '../recorder.ts';
 import type { Surroundings } from './actor.ts';
 import type { ScriptIteration } from './script-iteration.ts';
 import { msOf } from './script-request.ts';
@@ -16,10 +18,10 @@ export class ScriptSpans {
     this.around = around;
   }
 
-  async measure<T>(metric: 'transaction_duration' | 'group_duration', name: string, run: () => Promise<T> | T): Promise<T> {
+  async measure<T>(metric: SpanMetric, name: string, run: () => Promise<T> | T): Promise<T> {
     this.iteration.mustGoOn();
     const fromUs = this.around.clock.nowUs();
-    let error: string | undefined = 'thrown';
+    let error: SpanError | undefined = 'thrown';
     try {
       const result = await run();
       error = undefined;
@@ -28,7 +30,7 @@ export class ScriptSpans {
       const nowUs = this.around.clock.nowUs();
       if (!this.iteration.isOver) {
         this.around.beforeSample(nowUs);
-        this.around.recorder.span(metric, name, nowUs - fromUs, error, fromUs);
+        this.iteration.samples.span(metric, name, fromUs, nowUs, error);
       }
     }
   }

@@ -28,10 +28,10 @@ export function scriptVu(id: number, iteration: ScriptIteration, context: Script
     http: scriptHttp(iteration, context, http),
     // Made when it is asked for: most flows measure nothing of their own.
     get metrics() {
-      return (metrics ??= scriptMetrics(context.metrics, around));
+      return (metrics ??= scriptMetrics(context.metrics, around, iteration.phase));
     },
     check: (name, holds) => {
-      around.recorder.check(name, holds, iteration.checkedUs);
+      iteration.samples.check(name, holds, iteration.checkedUs);
       return holds;
     },
     sleep: (duration) => mayBeLeft(iteration.pause(msOf(duration, 'sleep '))),

@@ -1,18 +1,17 @@
-import type { Method, RequestStep, Step } from '../../shared/plan/index.ts';
+import type { Method, RequestStep } from '../../shared/plan/index.ts';
 import { buildHead, type HttpContext, type WireRequest } from '../protocol/index.ts';
-import type { Recorder, StepRecorder } from '../recorder.ts';
+import type { FlowSamples, StepRecorder } from '../recorder.ts';
 import { basicAuthorization, readyDigest, type ReadyDigest } from './auth.ts';
 import { readyCapture, type Finder } from './captures.ts';
 import { readyCheck, type ReadyCheck } from './checks.ts';
 import { readyUpload, type ReadyUpload, type WorkloadFiles } from './upload.ts';
 import { readyTemplate, type ReadyTemplate, type TemplateSources, type Values } from './template.ts';
 
-/** A flow of steps made ready once per scenario and shared by its VUs: everything constant is computed here, not per request. */
-export type ReadyStep = ReadyRequest | { readonly kind: 'think'; readonly minUs: number; readonly maxUs: number };
-
+/** A request step made ready once per scenario and shared by its VUs: everything constant is computed here, not per request. */
 export interface ReadyRequest {
-  readonly kind: 'request';
   readonly recorder: StepRecorder;
+  /** Where its bytes and checks are counted, when not with those of its scenario. */
+  readonly apart: FlowSamples | undefined;
   readonly isHead: boolean;
   readonly redirects: number;
   readonly digest: ReadyDigest | undefined;
@@ -23,37 +22,37 @@ export interface ReadyRequest {
   readonly checksStatus: boolean;
   readonly keepHeaders: boolean;
   readonly keepBody: boolean;
+  /** A condition may look at the response after the request is over. */
+  readonly isLookedAt: boolean;
   /** The bytes to send when no part depends on the iteration. */
   readonly constant: WireRequest | undefined;
   /** The bytes to send for `values`; `undefined` when interpolation made something that cannot be sent. Throws `MissingValue`. */
   render(values: Values): WireRequest | undefined;
 }
 
-export function readySteps(
-  steps: readonly Step[],
-  scenario: string,
-  recorder: Recorder,
-  http: HttpContext,
-  files: WorkloadFiles,
-  sources: TemplateSources,
-): ReadyStep[] {
-  return steps.map((step) => {
-    switch (step.kind) {
-      case 'think':
-        return step;
-      case 'request':
-        return readyRequest(step, recorder.step(scenario, step.name, step.method), http, files, sources);
-    }
-  });
+/** What the requests of one flow are made ready with. */
+export interface RequestSources extends TemplateSources {
+  readonly http: HttpContext;
+  readonly files: WorkloadFiles;
 }
 
-function readyRequest(
+/** What conditions need of the response of a request. */
+export interface Looks {
+  readonly atHeaders: boolean;
+  readonly atBody: boolean;
+  /** The condition says which statuses are expected. */
+  readonly atStatus: boolean;
+  readonly isAny: boolean;
+}
+
+export function readyRequest(
   step: RequestStep,
   recorder: StepRecorder,
-  http: HttpContext,
-  files: WorkloadFiles,
-  sources: TemplateSources,
+  apart: FlowSamples | undefined,
+  looks: Looks,
+  sources: RequestSources,
 ): ReadyRequest {
+  const { http, files } = sources;
   const url = readyTemplate(step.url, sources);
   const headers = step.headers.map(([name, value]) => [name, readyTemplate(value, sources)] as const);
   if (step.auth?.kind === 'basic') headers.push(['authorization', basicAuthorization(step.auth, sources)]);
@@ -66,20 +65,24 @@ function readyRequest(
     isUploadConstant &&
     [url, body, ...headers.map(([, value]) => value)].every((part) => part === undefined || part.constant !== undefined);
   return {
-    kind: 'request',
     recorder,
+    apart,
     isHead: step.method === 'HEAD',
     redirects: step.redirects,
     digest: step.auth?.kind === 'digest' ? readyDigest(step.auth, sources) : undefined,
     timeoutMs: step.timeoutMs,
     checks,
     captures: step.captures.map((capture) => ({ slot: sources.slots.slot(capture.name), find: readyCapture(capture) })),
-    checksStatus: checks.some((check) => check.isOnStatus),
+    checksStatus: looks.atStatus || checks.some((check) => check.isOnStatus),
     keepHeaders:
-      step.checks.some((check) => check.subject.kind === 'header') || step.captures.some((capture) => capture.from.kind === 'header'),
+      looks.atHeaders ||
+      step.checks.some((check) => check.subject.kind === 'header') ||
+      step.captures.some((capture) => capture.from.kind === 'header'),
     keepBody:
+      looks.atBody ||
       step.checks.some((check) => check.subject.kind === 'body' || check.subject.kind === 'json') ||
       step.captures.some((capture) => capture.from.kind !== 'header'),
+    isLookedAt: looks.isAny,
     constant: isConstant ? render({ vu: 0, iteration: 0, captured: [] }) : undefined,
     render,
   };

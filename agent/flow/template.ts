@@ -1,4 +1,5 @@
 import type { Reference, RowSet, Template } from '../../shared/plan/index.ts';
+import { jsonAt } from './json-path.ts';
 import { rowFor } from './rows.ts';
 import type { SetupResult } from './setup-result.ts';
 
@@ -71,6 +72,14 @@ function readyReference(reference: Reference, sources: TemplateSources): (values
   return (values) => write(read(values));
 }
 
+/** The value itself, as a condition looks at it; `undefined` for what no response gave. */
+export function readyValue(reference: Reference, sources: TemplateSources): (values: Values) => unknown {
+  if (reference.source !== 'capture') return reader(reference, sources);
+  const slot = sources.slots.slot(reference.name);
+  const path = reference.field === '' ? [] : [reference.field];
+  return (values) => jsonAt(values.captured[slot], path);
+}
+
 function reader(reference: Reference, { slots, rows, seed, setup }: TemplateSources): (values: Values) => unknown {
   switch (reference.source) {
     case 'vu':
@@ -78,9 +87,9 @@ function reader(reference: Reference, { slots, rows, seed, setup }: TemplateSour
     case 'iteration':
       return (values) => values.iteration;
     case 'capture': {
-      const slot = slots.slot(reference.name);
+      const read = readyValue(reference, { slots, rows, seed });
       return (values) => {
-        const value = values.captured[slot];
+        const value = read(values);
         if (value === undefined) throw new MissingValue(reference.name);
         return value;
       };

@@ -21,13 +21,28 @@ export interface Workload {
   readonly defaults: { readonly timeoutMs: number; readonly headers: readonly (readonly [name: string, value: string])[] };
 }
 
-export type Flow = { readonly kind: 'steps'; readonly steps: readonly Step[] } | ScriptFlow;
+export type Flow = StepFlow | ScriptFlow;
 
 export interface ScriptFlow {
   readonly kind: 'script';
   readonly scenario: string;
   /** How long its clean-up may take, where it has one. */
   readonly finallyLimitUs?: number;
+}
+
+export interface StepFlow {
+  readonly kind: 'steps';
+  readonly steps: readonly Step[];
+  /** What every iteration does last, however it ended: clean-up, counted apart under the tag `phase: finally`. */
+  readonly finally?: CleanUp;
+  /** An iteration holds its VU at least this long; 0 for no pacing. */
+  readonly pacingUs?: number;
+}
+
+export interface CleanUp {
+  readonly steps: readonly Step[];
+  /** Past this it is given up, so that it cannot hold up the end of a run. */
+  readonly limitUs: number;
 }
 
 /** Data rows. `unique` and `sequential` go by global iteration index, so no two agents share a row by chance. */
@@ -39,7 +54,7 @@ export interface RowSet {
   readonly rows: readonly (readonly string[])[];
 }
 
-export type Step = RequestStep | ThinkStep;
+export type Step = RequestStep | ThinkStep | BlockStep;
 
 export interface RequestStep {
   readonly kind: 'request';
@@ -87,6 +102,99 @@ export interface ThinkStep {
   readonly minUs: number;
   /** Equal to `minUs` for a fixed pause; else the pause is drawn uniformly between both. */
   readonly maxUs: number;
+}
+
+/** Steps that hold other steps. Agents flatten them into one program of instructions before the run. */
+export type BlockStep = SpanStep | LoopStep | WhileStep | ForeachStep | IfStep | ChooseStep | ParallelStep | RetryStep | PollStep;
+
+/** Both are measured from the instant the flow reached them; what is inside a group also carries its name as a tag. */
+export interface SpanStep {
+  readonly kind: 'group' | 'transaction';
+  readonly name: string;
+  readonly steps: readonly Step[];
+}
+
+/** No loop turns more often than this. */
+export const LOOP_TURNS_MAX = 1_000_000;
+
+export interface LoopStep {
+  readonly kind: 'loop';
+  /** Turns: known, or text that must come to a whole number from 0 to `LOOP_TURNS_MAX` when the flow gets there. */
+  readonly times: number | Template;
+  readonly pacingUs: number;
+  readonly steps: readonly Step[];
+}
+
+/** Turns while the condition holds; past `limit` turns the iteration ends as failed. */
+export interface WhileStep {
+  readonly kind: 'while';
+  readonly condition: Condition;
+  readonly limit: number;
+  readonly pacingUs: number;
+  readonly steps: readonly Step[];
+}
+
+/** Once per member of a captured JSON list, with the member under the name `item`. */
+export interface ForeachStep {
+  readonly kind: 'foreach';
+  readonly item: string;
+  /** Name of the capture that holds the list. */
+  readonly list: string;
+  readonly pacingUs: number;
+  readonly steps: readonly Step[];
+}
+
+export interface IfStep {
+  readonly kind: 'if';
+  readonly condition: Condition;
+  readonly then: readonly Step[];
+  readonly else: readonly Step[];
+}
+
+/** One of its branches, drawn by weight from the seed and the iteration: any number of agents draws the same. */
+export interface ChooseStep {
+  readonly kind: 'choose';
+  readonly branches: readonly { readonly weight: number; readonly steps: readonly Step[] }[];
+}
+
+/** Requests sent at once, each on a connection of its own; the flow goes on when all have ended. */
+export interface ParallelStep {
+  readonly kind: 'parallel';
+  readonly requests: readonly RequestStep[];
+}
+
+/** Runs its steps again while one of them fails. A failed step ends its try. Only the last try decides whether they failed. */
+export interface RetryStep {
+  readonly kind: 'retry';
+  /** Tries after the first. */
+  readonly times: number;
+  readonly waitUs: number;
+  /** Every wait is this many times the one before. */
+  readonly backoff: number;
+  readonly steps: readonly Step[];
+}
+
+/** Sends its request until the condition holds; its whole wait is one transaction. */
+export interface PollStep {
+  readonly kind: 'poll';
+  readonly name: string;
+  /** Pause between an answer and the next request. */
+  readonly everyUs: number;
+  /** No request is begun later than this after the flow reached the poll: the transaction then fails with `poll-limit`. */
+  readonly limitUs: number;
+  readonly until: Condition;
+  readonly request: RequestStep;
+}
+
+/** Holds when all its terms do. A value that is not there fails every test but `absent` and `!=`. */
+export type Condition = readonly ConditionTerm[];
+
+export interface ConditionTerm {
+  readonly subject:
+    | CheckSubject
+    | { readonly kind: 'value'; readonly value: Reference }
+    | { readonly kind: 'constant'; readonly value: string | number | boolean };
+  readonly test: CheckTest;
 }
 
 /** Literal text and references in order. A template without a reference is one literal part. */

@@ -7,3 +7,4 @@ export * from './random.ts';
 export * from './schedule.ts';
 export * from './stripe.ts';
 export * from './vu-ramp.ts';
+export * from './walk-flow.ts';

@@ -1,5 +1,6 @@
 import {
   addValue,
+  CLEAN_UP_TAGS,
   emptyValue,
   isPartOfTotals,
   selectValue,
@@ -221,13 +222,23 @@ const SUCCESSES: readonly { readonly metric: string; readonly tags: Tags }[] = [
   { metric: 'http_req_duration', tags: { expected_response: 'true' } },
 ];
 
+/** Clean-up stands beside the totals that leave it out. */
+const CLEAN_UPS: readonly { readonly metric: string; readonly tags: Tags }[] = [
+  { metric: 'http_reqs', tags: CLEAN_UP_TAGS },
+  { metric: 'http_req_failed', tags: CLEAN_UP_TAGS },
+];
+
 function summariseSubmetrics(
   totals: readonly Series[],
   countedUs: (tags: Tags) => number,
   verdicts: readonly Verdict[],
   custom: CustomMetrics | undefined,
 ): Record<string, MetricSummary> {
-  const selectors = [...SUCCESSES, ...verdicts.map(({ threshold }) => threshold).filter(({ tags }) => Object.keys(tags).length > 0)];
+  const selectors = [
+    ...SUCCESSES,
+    ...CLEAN_UPS,
+    ...verdicts.map(({ threshold }) => threshold).filter(({ tags }) => Object.keys(tags).length > 0),
+  ];
   const found = new Map<string, MetricSummary>();
   for (const { metric, tags } of selectors) {
     const text = selectorText(metric, tags);

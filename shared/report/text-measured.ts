@@ -122,7 +122,7 @@ function trendText({ unit, count, mean, min, max, percentiles, overflow }: Trend
   return parts.map(([name, ms]) => `${name}=${formatIn(unit, ms)}`).join(' ') + beyond;
 }
 
-/** Failed requests by the tag `error`, most frequent first. */
+/** Failed requests of the load by the tag `error`, most frequent first. */
 export function errorLines({ series }: Summary, paint: Paint): string[] {
   const byKind = new Map<string, number>();
   for (const one of series) {

@@ -1,6 +1,6 @@
 import type { Auth, Template } from '../plan/index.ts';
 import type { Path, Report } from './problems.ts';
-import type { AuthDefinition, StepDefinition } from './schema.ts';
+import type { AuthDefinition, StepDefinition } from './step-schema.ts';
 import type { Scope } from './scope.ts';
 import { compileTemplate } from './template.ts';
 

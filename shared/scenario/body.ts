@@ -2,7 +2,7 @@ import type { Template, TemplatePart, Upload } from '../plan/index.ts';
 import { describe, isMapping } from './describe.ts';
 import type { Path } from './problems.ts';
 import { lookUp, type Scope } from './scope.ts';
-import type { StepDefinition } from './schema.ts';
+import type { StepDefinition } from './step-schema.ts';
 import { compileTemplate, encode, joined, soleExpression } from './template.ts';
 import { compileMultipart } from './multipart.ts';
 import { compilePairs } from './url.ts';

@@ -58,7 +58,8 @@ const FORMS: Readonly<Record<Kind, string>> = {
 
 const OPERATOR = /^(===|==|!=|<=|>=|<|>)\s*(.*)$/s;
 
-function parseTest(value: unknown, kind: Kind): CheckTest | Problem {
+/** What is asked of a value of that kind, or one sentence that says what is wrong with it. */
+export function parseTest(value: unknown, kind: CheckSubject['kind']): CheckTest | Problem {
   const no: Problem = { problem: expected(FORMS[kind], value) };
   if (Array.isArray(value)) return parseList(value, kind) ?? no;
   if (value === null) return kind === 'json' ? { op: '==', value } : no;

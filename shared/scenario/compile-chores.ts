@@ -31,7 +31,7 @@ export function compileChores(document: Readonly<Record<string, unknown>>, conte
 
 function compileChore(kind: 'setup' | 'teardown', document: Readonly<Record<string, unknown>>, context: FlowContext): Flow | undefined {
   const written = document[kind];
-  return written === undefined ? undefined : compileFlow(kind, written, context, [kind]);
+  return written === undefined ? undefined : compileFlow(kind, { flow: written }, context, [kind], [kind]);
 }
 
 /** What a function returns only the run can tell. */

@@ -4,7 +4,7 @@ import { expected } from './describe.ts';
 import type { Report } from './problems.ts';
 
 /** Past this, clean-up is given up, so that it cannot hold up the end of a run. */
-const FINALLY_LIMIT_US_DEFAULT = 10_000_000;
+export const FINALLY_LIMIT_US_DEFAULT = 10_000_000;
 
 /** A flow that is a function with its clean-up, which is then a function too. */
 export function withCleanUp(flow: ScriptFlow, definition: Readonly<Record<string, unknown>>, report: Report): ScriptFlow {

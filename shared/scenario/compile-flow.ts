@@ -1,9 +1,10 @@
 import { parseDurationUs } from '../base/index.ts';
-import { METHODS, type Flow, type Method, type RowSet, type Step, type ThinkStep } from '../plan/index.ts';
-import { describe, expected, isMapping, listed, type Scalar } from './describe.ts';
+import { type CleanUp, type Flow, type RowSet, type Step } from '../plan/index.ts';
+import { FINALLY_LIMIT_US_DEFAULT, withCleanUp } from './compile-finally.ts';
+import { compileSteps, type Place } from './compile-steps.ts';
+import { expected, isMapping, type Scalar } from './describe.ts';
 import type { Path, Report } from './problems.ts';
-import { compileRequest, type RequestDefaults } from './request.ts';
-import { DURATION_MAX_US, readStep, type StepDefinition } from './schema.ts';
+import type { RequestDefaults } from './request.ts';
 import type { Scope } from './scope.ts';
 
 /** What a flow is compiled against, the same for every scenario of the file. */
@@ -18,70 +19,80 @@ export interface FlowContext {
   readonly report: Report;
 }
 
-/** A list of steps, or in a module a function. Every step is checked even when others are wrong. */
-export function compileFlow(scenario: string, flow: unknown, context: FlowContext, path: Path = ['scenarios', scenario, 'flow']): Flow {
-  if (typeof flow === 'function' && context.mayBeFunction) return { kind: 'script', scenario };
+/** The flow of one scenario with its clean-up: lists of steps, or in a module functions. `path` is where the definition stands, `flowPath` where
+ *  its flow does. */
+export function compileFlow(
+  scenario: string,
+  definition: Readonly<Record<string, unknown>>,
+  context: FlowContext,
+  path: Path = ['scenarios', scenario],
+  flowPath: Path = [...path, 'flow'],
+): Flow {
+  const { flow } = definition;
+  if (typeof flow === 'function' && context.mayBeFunction) {
+    if (definition['pacing'] !== undefined) context.report([...path, 'pacing'], 'pacing goes with a flow of steps, not with a function');
+    return withCleanUp({ kind: 'script', scenario }, definition, context.report);
+  }
   if (!Array.isArray(flow)) {
     // That it is missing is said with the scenario's other keys.
     const what = context.mayBeFunction ? 'a list of steps, or an async function' : 'a list of steps';
-    if (flow !== undefined) context.report(path, expected(what, flow));
+    if (flow !== undefined) context.report(flowPath, expected(what, flow));
     return { kind: 'steps', steps: [] };
   }
-  const written: readonly unknown[] = flow;
-  const capturedSomewhere = new Set(written.flatMap(capturedNames));
-  const captured = new Set<string>();
-  // Grows from step to step: a reference sees what stood in it when its step was compiled.
-  const scope: Scope = { env: context.env, vars: context.vars, rows: context.rows, setup: context.setup, captured, capturedSomewhere };
-  const steps: Step[] = [];
-  for (const [i, raw] of written.entries()) {
-    const step = readStep(raw, [...path, i], context.report);
-    if (step !== undefined) {
-      const compiled = compileStep(step, scope, [...path, i], context);
-      if (compiled !== undefined) steps.push(compiled);
-    }
-    for (const name of capturedNames(raw)) captured.add(name);
-  }
-  if (written.every((step) => isMapping(step) && step['think'] !== undefined)) {
-    context.report(path, 'expected at least one request in the flow');
-  }
-  return { kind: 'steps', steps };
+  const { env, vars, rows, setup, defaults, report } = context;
+  const capturedSomewhere = new Set([...capturedNames(flow), ...capturedNames(definition['finally'])]);
+  const place: Place = {
+    scope: { env, vars, rows, setup, capturedSomewhere },
+    defaults,
+    report,
+    captured: new Set(),
+    items: new Set(),
+    hasResponse: false,
+  };
+  const steps = compileSteps(flow, flowPath, place);
+  if (!hasRequest(flow)) report(flowPath, 'expected at least one request in the flow');
+  const cleanUp = compileCleanUp(definition, [...path, 'finally'], place);
+  const pacingUs = durationOf(definition['pacing']);
+  return {
+    kind: 'steps',
+    steps,
+    ...(cleanUp === undefined ? {} : { finally: cleanUp }),
+    ...(pacingUs === undefined ? {} : { pacingUs }),
+  };
 }
 
-const VERBS = METHODS.map((method) => method.toLowerCase() as Lowercase<Method>);
-const KINDS = [...VERBS, 'think'] as const;
-
-function compileStep(step: StepDefinition, scope: Scope, path: Path, context: FlowContext): Step | undefined {
-  const kinds = KINDS.filter((kind) => step[kind] !== undefined);
-  const [kind] = kinds;
-  if (kind === undefined || kinds.length > 1) {
-    context.report(
-      path,
-      `a step is exactly one of ${listed(KINDS, 'or')}, got ${kind === undefined ? 'none of them' : kinds.join(' and ')}`,
-    );
+/** It may use whatever the flow captured: where that did not get so far, the step that needs the value is left out. */
+function compileCleanUp(definition: Readonly<Record<string, unknown>>, path: Path, place: Place): CleanUp | undefined {
+  const written = definition['finally'];
+  if (written === undefined) {
+    if (definition['finallyLimit'] !== undefined)
+      place.report([...path.slice(0, -1), 'finallyLimit'], 'there is no finally that it could limit');
     return undefined;
   }
-  if (kind !== 'think') return compileRequest(step, kind, context.defaults, scope, path, context.report);
-  for (const key of Object.keys(step)) {
-    if (key !== 'think') context.report([...path, key], `a think step has nothing but think, got ${describe(key)}`);
+  if (!Array.isArray(written) || written.length === 0) {
+    place.report(path, Array.isArray(written) ? 'expected at least one step in finally' : expected('a list of steps', written));
+    return undefined;
   }
-  return compileThink(step.think, [...path, 'think'], context.report);
+  const steps: readonly Step[] = compileSteps(written, path, place);
+  return { steps, limitUs: durationOf(definition['finallyLimit']) ?? FINALLY_LIMIT_US_DEFAULT };
 }
 
-function compileThink(text: unknown, path: Path, report: Report): ThinkStep | undefined {
-  const parts = typeof text === 'string' ? text.split('..') : [text];
-  const bounds = parts.map((part) => (typeof part === 'string' || typeof part === 'number' ? parseDurationUs(part) : undefined));
-  const [minUs, maxUs = minUs] = bounds;
-  if (parts.length > 2 || minUs === undefined || maxUs === undefined || bounds.includes(undefined) || maxUs > DURATION_MAX_US) {
-    report(path, expected('a pause such as 1s, or a span such as 1s..3s', text));
-    return undefined;
-  }
-  if (maxUs < minUs) {
-    report(path, `the span ${describe(text)} ends before it begins`);
-    return undefined;
-  }
-  return { kind: 'think', minUs, maxUs };
+/** Anything but pauses counts: what is wrong with it is said elsewhere. */
+function hasRequest(flow: readonly unknown[]): boolean {
+  return !flow.every((step) => isMapping(step) && step['think'] !== undefined && Object.keys(step).length === 1);
 }
 
-function capturedNames(step: unknown): string[] {
-  return isMapping(step) && isMapping(step['capture']) ? Object.keys(step['capture']) : [];
+/** Names under every `capture` of a tree of steps. */
+function capturedNames(written: unknown): string[] {
+  if (Array.isArray(written)) return written.flatMap(capturedNames);
+  if (!isMapping(written)) return [];
+  return Object.entries(written).flatMap(([key, below]) => {
+    if (key === 'capture') return isMapping(below) ? Object.keys(below) : [];
+    // A body is data: what looks like a step in it is none.
+    return key === 'json' ? [] : capturedNames(below);
+  });
+}
+
+function durationOf(written: unknown): number | undefined {
+  return typeof written === 'string' || typeof written === 'number' ? parseDurationUs(written) : undefined;
 }

@@ -2,17 +2,16 @@ import { WORKLOAD_BYTES_MAX } from '../base/index.ts';
 import type { Flow, Plan, PlannedScenario, RowSet, Workload } from '../plan/index.ts';
 import type { Threshold } from '../sla/index.ts';
 import { compileChores } from './compile-chores.ts';
-import { withCleanUp } from './compile-finally.ts';
 import { compileFlow, type FlowContext } from './compile-flow.ts';
 import { compileHttp } from './compile-http.ts';
 import { compileScenario } from './compile-load.ts';
 import { compileMetrics } from './compile-metrics.ts';
+import { iterationUsOf } from './iteration-time.ts';
 import { compileThresholds } from './compile-thresholds.ts';
 import { compileDefaults, durationOr, functionDefaults } from './compile-defaults.ts';
 import { isMapping } from './describe.ts';
 import { checkOverrides, override, type ScenarioOverrides } from './overrides.ts';
 import type { ProblemList } from './problems.ts';
-import type { RequestDefaults } from './request.ts';
 import { isSeed, reportShape, scenarioSchema } from './schema.ts';
 import type { Scope } from './scope.ts';
 import { limitByRows } from './row-limit.ts';
@@ -70,12 +69,11 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
     if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name)) {
       report(['scenarios', name], 'a scenario is named by at most 64 letters, digits, _, - or ., beginning with a letter or digit');
     }
-    const written = compileFlow(name, isMapping(raw) ? raw['flow'] : undefined, context);
-    const flow = written.kind === 'script' && isMapping(raw) ? withCleanUp(written, raw, report) : written;
+    const flow = compileFlow(name, isMapping(raw) ? raw : {}, context);
     flows[name] = flow;
     const shape = scenarioSchema.safeParse(raw);
     const scenario = shape.success
-      ? compileScenario(name, override(shape.data, overrides), iterationUsOf(flow, defaults), report)
+      ? compileScenario(name, override(shape.data, overrides), iterationUsOf(flow, defaults.timeoutMs), report)
       : undefined;
     if (scenario !== undefined) planned.push(scenario);
     if (shape.success && shape.data.startAfter !== undefined) after.set(name, shape.data.startAfter);
@@ -117,15 +115,3 @@ export function compileDocument(source: ScenarioDocument, given: ScenarioOverrid
 /** Equal files give equal runs, so the default is fixed too. */
 const SEED_DEFAULT = 1;
 const INTERVAL_US_DEFAULT = 1_000_000;
-
-/** How long one iteration may hold its VU: all its pauses, and the longest timeout of one request. */
-function iterationUsOf(flow: Flow, defaults: RequestDefaults): number {
-  if (flow.kind === 'script') return defaults.timeoutMs * 1_000;
-  let pausesUs = 0;
-  let timeoutMs = 0;
-  for (const step of flow.steps) {
-    if (step.kind === 'think') pausesUs += step.maxUs;
-    else timeoutMs = Math.max(timeoutMs, step.timeoutMs);
-  }
-  return pausesUs + timeoutMs * 1_000;
-}

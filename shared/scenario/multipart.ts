@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Upload, UploadPart } from '../plan/index.ts';
 import { isMapping } from './describe.ts';
-import type { StepDefinition } from './schema.ts';
+import type { StepDefinition } from './step-schema.ts';
 import type { Scope } from './scope.ts';
 import { compileTemplate, joined } from './template.ts';
 

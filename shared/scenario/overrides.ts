@@ -1,7 +1,8 @@
 import { parseDurationUs, parseRate, VUS_MAX } from '../base/index.ts';
 import { describe, expected } from './describe.ts';
 import type { ProblemList } from './problems.ts';
-import { DURATION_MAX_US, isSeed, type ScenarioDefinition } from './schema.ts';
+import { isSeed, type ScenarioDefinition } from './schema.ts';
+import { DURATION_MAX_US } from './schema-parts.ts';
 
 /** What the command line says in place of the file. */
 export interface ScenarioOverrides {

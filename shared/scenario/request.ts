@@ -7,7 +7,7 @@ import { isMapping } from './describe.ts';
 import type { Path, Report } from './problems.ts';
 import type { Scope } from './scope.ts';
 import { compileAuth } from './auth.ts';
-import type { AuthDefinition, StepDefinition } from './schema.ts';
+import type { AuthDefinition, StepDefinition } from './step-schema.ts';
 import { compileTemplate, resolveNow } from './template.ts';
 import { compileUrl, type Target } from './url.ts';
 
@@ -122,7 +122,8 @@ function compileChecks(checks: unknown, method: Method, scope: Scope, say: (belo
   });
 }
 
-function resolveExpected(value: unknown, scope: Scope, tell: (message: string) => void): unknown {
+/** What a check or condition expects, with `env` and `vars` filled in; `undefined` after a problem. */
+export function resolveExpected(value: unknown, scope: Scope, tell: (message: string) => void): unknown {
   if (typeof value === 'string') return resolveNow(value, scope, tell);
   if (!Array.isArray(value)) return value ?? null;
   const items: readonly unknown[] = value;

@@ -1,29 +1,14 @@
 import { z } from 'zod';
 import { didYouMean, parseDurationUs, parseRate, ITERATIONS_MAX, VUS_MAX } from '../base/index.ts';
 import { expected, isMapping, listed } from './describe.ts';
-import { PROBLEMS_MAX, type Path, type Report } from './problems.ts';
+import type { Path, Report } from './problems.ts';
+import { duration, flag, isWithin, leaf, name, positiveDuration, says, scalars, strict, text, timeout } from './schema-parts.ts';
+import { auth, redirects, stepSchema, stepTreeSchema, type StepDefinition } from './step-schema.ts';
 
-/** Load that runs longer than this is a mistake in a unit, not a test. */
-export const DURATION_MAX_US = 31 * 86_400_000_000;
-/** The longest latency that the histograms can tell. */
-export const TIMEOUT_MAX_US = 3_600_000_000;
-
-const DURATION = 'a duration such as 30s, 1m30s or 250ms (at most 31d)';
 const RATE = 'a rate such as 200, "200/s" or "2k/s"';
 const VUS = `a whole number of VUs from 1 to ${String(VUS_MAX)}`;
 const CONNECTIONS = 'per-vu, per-iteration or { shared: 100 }';
-const SCALAR = 'text, a number or true/false';
-const VALUES = 'a mapping of names to text, numbers or true/false';
 
-const duration = leaf(z.union([z.string(), z.number()]), DURATION, (value) => isWithin(parseDurationUs(value), 0, DURATION_MAX_US));
-const positiveDuration = leaf(
-  z.union([z.string(), z.number()]),
-  'a duration above zero such as 30s, 1m30s or 250ms (at most 31d)',
-  (value) => isWithin(parseDurationUs(value), 1, DURATION_MAX_US),
-);
-const timeout = leaf(z.union([z.string(), z.number()]), 'a duration from 1ms to 1h', (value) =>
-  isWithin(parseDurationUs(value), 1_000, TIMEOUT_MAX_US),
-);
 const interval = leaf(z.union([z.string(), z.number()]), 'a duration from 100ms to 60s in whole milliseconds', (value) => {
   const us = parseDurationUs(value);
   return isWithin(us, 100_000, 60_000_000) && (us ?? 0) % 1_000 === 0;
@@ -40,35 +25,11 @@ const iterations = leaf(
   `a whole number of iterations from 1 to ${String(ITERATIONS_MAX)}`,
   (value) => Number.isInteger(value) && value >= 1 && value <= ITERATIONS_MAX,
 );
-const text = leaf(z.string(), 'text', () => true);
-const name = leaf(z.string(), 'a name of 1 to 200 characters on one line', (value) => /^[^\p{Cc}]{1,200}$/u.test(value));
-const flag = leaf(z.boolean(), 'true or false', () => true);
-const scalar = leaf(z.union([z.string(), z.number(), z.boolean()]), SCALAR, () => true);
-const scalars = z.record(z.string(), scalar, says(VALUES));
-const scalarsOrLists = z.record(
-  z.string(),
-  z.union([scalar, z.array(scalar)], says(`${SCALAR}, or a list of them`)),
-  says('a mapping of names to text, numbers, true/false or lists of them'),
-);
 const order = z.enum(['unique', 'sequential', 'random'], says('unique, sequential or random'));
 const whenExhausted = z.enum(['stop', 'recycle'], says('stop or recycle'));
 const pacing = z.enum(['precise', 'relaxed'], says('precise or relaxed'));
 const arrivals = z.enum(['uniform', 'poisson'], says('uniform or poisson'));
 
-const credentials = strict('{ user, password }', { user: text, password: text });
-/** One of its three keys is checked where it is compiled. */
-const auth = strict('a mapping with basic, digest or bearer', {
-  basic: credentials.optional(),
-  digest: credentials.optional(),
-  bearer: text.optional(),
-});
-export type AuthDefinition = z.infer<typeof auth>;
-const stepAuth = z.union([z.literal('none'), auth], says('none, or a mapping with basic, digest or bearer'));
-const redirects = leaf(
-  z.number(),
-  'a whole number of redirects from 0 to 100',
-  (value) => Number.isInteger(value) && value >= 0 && value <= 100,
-);
 const addresses = (what: string) =>
   z
     .array(
@@ -131,48 +92,6 @@ export const httpSchema = strict('a mapping of HTTP settings', {
 });
 export type HttpDefinition = z.infer<typeof httpSchema>;
 
-const FILE = 'the path of a file, relative to this one';
-const PART = 'text, a number, true/false, { file: photo.jpg }, or a list of them';
-const part = z.union(
-  [
-    scalar,
-    strict('a file such as { file: photo.jpg, type: image/jpeg }', {
-      file: leaf(z.string(), FILE, (value) => value !== ''),
-      filename: text.optional(),
-      type: text.optional(),
-    }),
-  ],
-  says(PART),
-);
-
-/** One step. That exactly one verb or `think` is there is checked where steps are compiled. */
-export const stepSchema = strict('a step: a mapping with get, post, put, patch, delete, head, options or think', {
-  get: text.optional(),
-  post: text.optional(),
-  put: text.optional(),
-  patch: text.optional(),
-  delete: text.optional(),
-  head: text.optional(),
-  options: text.optional(),
-  name: name.optional(),
-  headers: scalars.optional(),
-  query: scalarsOrLists.optional(),
-  json: z.unknown().optional(),
-  form: scalarsOrLists.optional(),
-  body: text.optional(),
-  bodyFile: leaf(z.string(), FILE, (value) => value !== '').optional(),
-  multipart: z
-    .record(z.string(), z.union([part, z.array(part)], says(PART)), says('a mapping of field names to text, files or lists of them'))
-    .optional(),
-  timeout: timeout.optional(),
-  redirects: redirects.optional(),
-  auth: stepAuth.optional(),
-  check: z.record(z.string(), z.unknown(), says('a mapping of what to check to what it must be, such as { status: 200 }')).optional(),
-  capture: z.record(z.string(), text, says('a mapping of names to where they come from, such as { id: "json $.id" }')).optional(),
-  think: leaf(z.union([z.string(), z.number()]), 'a pause such as 1s, or a span such as 1s..3s', () => true).optional(),
-});
-export type StepDefinition = z.infer<typeof stepSchema>;
-
 const thresholdOptionsSchema = strict('a threshold: text such as "p(99)<250", or a mapping with threshold', {
   threshold: leaf(z.string(), 'a condition such as "p(99)<250"', () => true),
   abortOnFail: flag.optional(),
@@ -185,9 +104,10 @@ const placed = {
   startAfter: text.optional(),
   gracefulStop: duration.optional(),
   warmup: duration.optional(),
-  /** Beside a flow that is a function; see where flows are compiled. */
-  finally: z.unknown().optional(),
-  finallyLimit: positiveDuration.optional(),
+  pacing: duration.optional(),
+  finallyLimit: leaf(z.union([z.string(), z.number()]), 'a duration from 1ms to 10m', (value) =>
+    isWithin(parseDurationUs(value), 1_000, 600_000_000),
+  ).optional(),
 };
 const open = {
   timeUnit: positiveDuration.optional(),
@@ -199,28 +119,29 @@ const vuStage = strict('a stage such as { duration: 30s, target: 20 }', { durati
 const counted = { vus: vus.optional(), iterations: iterations.optional(), maxDuration: positiveDuration.optional() };
 const stage = strict('a stage such as { duration: 30s, target: 200 }', { duration, target: rate });
 
-function executors<F extends z.ZodType>(flow: F) {
+function executors<F extends z.ZodType>(flowSchema: F) {
+  const flows = { flow: flowSchema, finally: flowSchema.optional() };
   return [
-    strict('a scenario', { executor: z.literal('constant-arrival-rate'), rate, duration: positiveDuration, ...open, ...placed, flow }),
+    strict('a scenario', { executor: z.literal('constant-arrival-rate'), rate, duration: positiveDuration, ...open, ...placed, ...flows }),
     strict('a scenario', {
       executor: z.literal('ramping-arrival-rate'),
       startRate: rate.optional(),
       stages: z.array(stage, says('a list of stages such as { duration: 30s, target: 200 }')).min(1, says('at least one stage')),
       ...open,
       ...placed,
-      flow,
+      ...flows,
     }),
-    strict('a scenario', { executor: z.literal('constant-vus'), vus, duration: positiveDuration, ...placed, flow }),
+    strict('a scenario', { executor: z.literal('constant-vus'), vus, duration: positiveDuration, ...placed, ...flows }),
     strict('a scenario', {
       executor: z.literal('ramping-vus'),
       startVUs: vusOrNone.optional(),
       stages: z.array(vuStage, says('a list of stages such as { duration: 30s, target: 20 }')).min(1, says('at least one stage')),
       gracefulRampDown: duration.optional(),
       ...placed,
-      flow,
+      ...flows,
     }),
-    strict('a scenario', { executor: z.literal('per-vu-iterations'), ...counted, ...placed, flow }),
-    strict('a scenario', { executor: z.literal('shared-iterations'), ...counted, ...placed, flow }),
+    strict('a scenario', { executor: z.literal('per-vu-iterations'), ...counted, ...placed, ...flows }),
+    strict('a scenario', { executor: z.literal('shared-iterations'), ...counted, ...placed, ...flows }),
   ] as const;
 }
 
@@ -328,7 +249,7 @@ export function readStep(step: unknown, path: Path, report: Report): StepDefinit
 
 /** The JSON Schema (2020-12) of the YAML scenario file, for editors. It knows shapes; units and references only `loadScenario` checks. */
 export function scenarioJsonSchema(): Record<string, unknown> {
-  const steps = z.array(stepSchema).min(1);
+  const steps = z.array(stepTreeSchema).min(1);
   return z.toJSONSchema(scenarioFile(scenario(steps), steps), { io: 'input', reused: 'ref' });
 }
 
@@ -356,40 +277,4 @@ function reportIssues(issues: readonly Issue[], base: Path, report: Report): voi
     if (meant === undefined || meant.length === 0) report(path, issue.message);
     else reportIssues(meant, path, report);
   }
-}
-
-/** A mapping with these keys and no others. The sentences for unknown keys stand one per line, in the order of the keys. */
-function strict<S extends z.core.$ZodLooseShape>(what: string, shape: S) {
-  const known = Object.keys(shape);
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys
-            .slice(0, PROBLEMS_MAX)
-            .map((key) => unknownKey(key, known))
-            .join('\n')
-        : expected(what, issue.input),
-  });
-}
-
-function unknownKey(key: string, known: readonly string[]): string {
-  const shown = JSON.stringify(key.slice(0, 60));
-  return `unknown key ${shown}${didYouMean(key, known) || `; the keys here are ${listed(known)}`}`;
-}
-
-function leaf<T extends z.ZodType<string | number | boolean>>(type: T, what: string, holds: (value: z.infer<T>) => boolean): T {
-  return withMessage(type, what).refine(holds, says(what));
-}
-
-/** The same type, saying our sentence when the value is of another type. */
-function withMessage<T extends z.ZodType>(type: T, what: string): T {
-  return type.clone({ ...type.def, error: (issue: { readonly input?: unknown }) => expected(what, issue.input) });
-}
-
-function says(what: string): { readonly error: (issue: { readonly input?: unknown }) => string } {
-  return { error: (issue) => expected(what, issue.input) };
-}
-
-function isWithin(value: number | undefined, least: number, most: number): boolean {
-  return value !== undefined && value >= least && value <= most;
 }

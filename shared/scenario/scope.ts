@@ -15,6 +15,8 @@ export interface Scope {
   readonly captured: ReadonlySet<string>;
   /** Captured by any step of the same flow. */
   readonly capturedSomewhere: ReadonlySet<string>;
+  /** Names of the members that the loops around go through: these alone have fields. */
+  readonly items?: ReadonlySet<string>;
 }
 
 export type Found =
@@ -61,6 +63,7 @@ function lookUpSetup(path: string, { setup }: Scope): Found {
 }
 
 function lookUpColumn(dataSet: string, column: string, scope: Scope): Found {
+  if (scope.items?.has(dataSet) === true && column !== '') return reference('capture', dataSet, column);
   if (!scope.rows.has(dataSet)) {
     if (scope.capturedSomewhere.has(dataSet)) return problem(`"${dataSet}" is a capture, which has no columns: write \${${dataSet}}`);
     return problem(`there is no data set "${dataSet}"${didYouMean(dataSet, [...scope.rows.keys(), 'env', 'vars'])}`);

@@ -115,10 +115,13 @@ interface AnyScenario<Setup> {
   /** What begins in this time from the scenario's start is measured apart and counts in no total and no threshold. */
   readonly warmup?: Duration;
   readonly flow: readonly StepDefinition[] | FlowFunction<Setup>;
-  /** Runs after every iteration, also a failed or interrupted one; its requests carry the tag `phase:finally`. */
-  readonly finally?: FlowFunction<Setup>;
+  /** Clean-up after every iteration, also a failed or interrupted one, counted apart under the tag `phase:finally`: steps where the flow is
+   *  steps, a function where it is one. */
+  readonly finally?: readonly StepDefinition[] | FlowFunction<Setup>;
   /** `10s` by default. */
   readonly finallyLimit?: Duration;
+  /** An iteration of a flow of steps lasts at least this long. */
+  readonly pacing?: Duration;
 }
 
 interface OpenScenario<Setup> extends AnyScenario<Setup> {
@@ -173,7 +176,10 @@ export interface SharedIterations<Setup = unknown> extends CountedIterations<Set
 /** One iteration. It runs in the agents; what it throws counts as a failure of the scenario's code. */
 export type FlowFunction<Setup = unknown> = (vu: Vu<Setup>) => Promise<void> | void;
 
-/** Exactly one of the verbs with a path or URL, or `think`. */
+/** What a condition looks at, as a check writes it or `${name}`, and what it must be. All lines must hold. */
+export type ConditionDefinition = Readonly<Record<string, Scalar | null | readonly Scalar[]>>;
+
+/** Exactly one of: a verb with a path or URL, `think`, or a step that holds others. `think` may end any of them. */
 export interface StepDefinition {
   readonly get?: string;
   readonly post?: string;
@@ -197,8 +203,32 @@ export interface StepDefinition {
   readonly timeout?: Duration;
   readonly check?: Readonly<Record<string, Scalar | null | readonly Scalar[]>>;
   readonly capture?: Readonly<Record<string, string>>;
-  /** `1s`, or `1s..3s`. */
+  /** `1s`, or `1s..3s`: a pause, after the step where there is one. */
   readonly think?: Duration;
+  /** Tags what is in `steps`, and measures it as `group_duration`. */
+  readonly group?: string;
+  /** Measures `steps` as `transaction_duration` under this name. */
+  readonly transaction?: string;
+  /** Turns of `steps`: a number, or text such as `${count}`. */
+  readonly loop?: number | string;
+  readonly while?: ConditionDefinition;
+  /** Turns of a `while`, 10000 by default; past it the iteration fails. */
+  readonly limit?: number;
+  /** `{ product: '${products}' }`: runs `steps` for every member of a captured list. */
+  readonly foreach?: Readonly<Record<string, string>>;
+  readonly if?: ConditionDefinition;
+  readonly then?: readonly StepDefinition[];
+  readonly else?: readonly StepDefinition[];
+  readonly choose?: readonly { readonly weight: number; readonly steps: readonly StepDefinition[] }[];
+  /** Requests sent at once. */
+  readonly parallel?: readonly StepDefinition[];
+  /** On a request, or over `steps`: further tries, the wait before each, and by what it grows. */
+  readonly retry?: { readonly times: number; readonly wait?: Duration; readonly backoff?: number };
+  /** Repeats the request until the condition holds; measured as one transaction. */
+  readonly poll?: { readonly name: string; readonly every: Duration; readonly limit: Duration; readonly until: ConditionDefinition };
+  /** Every turn of the loop lasts at least this long. */
+  readonly pacing?: Duration;
+  readonly steps?: readonly StepDefinition[];
 }
 
 export type ThresholdDefinition =

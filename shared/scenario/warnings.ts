@@ -1,4 +1,4 @@
-import { createSchedule, isOpen, plannedIterations, type Plan, type RequestStep, type Template, type Workload } from '../plan/index.ts';
+import { allSteps, createSchedule, isOpen, plannedIterations, templatesOf, type Plan, type Workload } from '../plan/index.ts';
 import type { Threshold } from '../sla/index.ts';
 
 /** What is legal, but probably not what was meant. */
@@ -18,8 +18,8 @@ function unmatchedNames(workload: Workload, thresholds: readonly Threshold[]): s
   if (workload.script !== undefined) return [];
   const names = new Set(
     Object.values(workload.flows)
-      .flatMap((flow) => (flow.kind === 'steps' ? flow.steps : []))
-      .map((step) => (step.kind === 'request' ? step.name : '')),
+      .flatMap(allSteps)
+      .map((step) => ('name' in step ? step.name : '')),
   );
   return thresholds
     .filter(({ tags }) => tags['name'] !== undefined && !names.has(tags['name']))
@@ -46,21 +46,11 @@ export function usedRows(workload: Pick<Workload, 'flows'>, scenarios: readonly 
   const used = new Set<string>();
   for (const scenario of scenarios) {
     const flow = workload.flows[scenario];
-    for (const step of flow?.kind === 'steps' ? flow.steps : []) {
-      if (step.kind !== 'request') continue;
+    for (const step of flow === undefined ? [] : allSteps(flow)) {
       for (const template of templatesOf(step)) {
         for (const part of template) if (typeof part === 'object' && part.source === 'row') used.add(part.name);
       }
     }
   }
   return used;
-}
-
-function templatesOf({ url, body, headers, auth, upload }: RequestStep): readonly Template[] {
-  const credentials = auth === undefined ? [] : [auth.user, auth.password];
-  const parts =
-    upload?.kind === 'multipart'
-      ? upload.parts.flatMap(({ head, content }) => (content.kind === 'text' ? [head, content.text] : [head]))
-      : [];
-  return [url, body ?? [], ...headers.map(([, value]) => value), ...credentials, ...parts];
 }

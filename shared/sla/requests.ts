@@ -1,6 +1,6 @@
 import { isPartOfTotals, type Series } from '../stats/index.ts';
 
-/** How many requests were sent and how many of them got a response, good or bad: those whose `status` is not 0. */
+/** How many requests the load sent (its clean-up is no part of it) and how many of them got a response, good or bad: those whose `status` is not 0. */
 export function countRequests(totals: Iterable<Series>): { readonly sent: number; readonly answered: number } {
   let sent = 0;
   let answered = 0;

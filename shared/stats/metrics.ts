@@ -21,8 +21,8 @@ export const METRICS = {
   http_req_tls_handshaking: { kind: 'trend', unit: 'ms', meaning: 'TLS handshake; 0 on a kept connection' },
   schedule_lag: { kind: 'trend', unit: 'ms', meaning: 'intended start to actual start of an iteration' },
   iteration_duration: { kind: 'trend', unit: 'ms', meaning: 'one whole pass of a flow, think time included' },
-  transaction_duration: { kind: 'trend', unit: 'ms', meaning: 'one transaction as a whole, by name' },
-  group_duration: { kind: 'trend', unit: 'ms', meaning: 'one pass of a group, by group' },
+  group_duration: { kind: 'trend', unit: 'ms', meaning: 'a group of steps, from the instant the flow reached it to its end' },
+  transaction_duration: { kind: 'trend', unit: 'ms', meaning: 'a named transaction, from the instant the flow reached it to its end' },
   iterations: { kind: 'counter', unit: '', meaning: 'iterations completed' },
   dropped_iterations: { kind: 'counter', unit: '', meaning: 'planned iterations that never found a free VU' },
   data_sent: { kind: 'counter', unit: 'bytes', meaning: 'bytes written to sockets' },
@@ -67,3 +67,12 @@ export const REQUEST_ERRORS = {
 } as const satisfies Record<string, string>;
 
 export type RequestError = keyof typeof REQUEST_ERRORS;
+
+/** How a group or transaction can fail beside a request in it: the tag `error` of `group_duration` and `transaction_duration`. */
+export const SPAN_ERRORS = {
+  thrown: 'the function that it measures threw',
+  'poll-limit': 'a poll reached its limit before its condition held',
+  'flow-limit': 'a loop passed its limit, or what it was to go through was no list and no number of turns',
+} as const satisfies Record<string, string>;
+
+export type SpanError = RequestError | keyof typeof SPAN_ERRORS;

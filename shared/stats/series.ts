@@ -82,8 +82,10 @@ export function selectValue(series: Iterable<Series>, metric: string, wanted: Ta
 
 /** The tag of what was measured while a scenario warmed up. */
 export const WARM_UP = { phase: 'warmup' } as const satisfies Tags;
+/** Stands on everything that the clean-up of iterations measures. */
+export const CLEAN_UP_TAGS = { phase: 'finally' } as const satisfies Tags;
 
-/** False for what belongs to a phase of its own, such as a warm-up: it is measured and drawn, but in no total. */
+/** False for what belongs to a phase of its own, a warm-up or the clean-up of iterations: it is measured and drawn, but in no total. */
 export function isPartOfTotals(tags: Tags): boolean {
   return tags['phase'] === undefined;
 }

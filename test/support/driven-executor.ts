@@ -65,6 +65,7 @@ export class DrivenExecutor {
 const ZERO_US = 1_700_000_000_000_000;
 
 class FakeActor implements Actor {
+  readonly cleanUpUs = 0;
   readonly vu: number;
   running: StartedIteration | undefined;
   /** Which of all starts its current one was. */

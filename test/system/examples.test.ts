@@ -1,12 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ComputeApi } from '../support/compute-api.ts';
 import { expectBalanced, ROOT, Shell, summaryOf } from '../support/shell.ts';
 
 const FOLDER = join(ROOT, 'examples');
 
 /** How each example is shortened for this test; a ramp has its own stages and runs as long as they say. */
 const FLAGS: Readonly<Record<string, readonly string[]>> = {
+  'boot-server.yaml': ['--duration', '4s'],
   'closed.yaml': ['--duration', '4s'],
   'flow.ts': ['--duration', '4s'],
   'hello.yaml': ['--duration', '3s'],
@@ -24,13 +26,18 @@ interface PrintedPlan {
 }
 
 const shell = new Shell();
-let target: string;
+let shop: string;
+let compute: ComputeApi;
 
 beforeAll(async () => {
-  target = await shell.sampleTarget();
+  shop = await shell.sampleTarget();
+  compute = await ComputeApi.start();
 });
 
-afterAll(() => shell.close());
+afterAll(async () => {
+  await shell.close();
+  await compute.stop();
+});
 
 test('every file of examples/ that is a scenario is run here', () => {
   const files = readdirSync(FOLDER).filter((file) => /\.(yaml|yml|ts|js|mjs)$/.test(file));
@@ -64,7 +71,8 @@ describe.each(Object.entries(FLAGS))('examples/%s', (name, flags) => {
     expect(forPeople.stdout).toMatch(/^✓ \d+ \+ \d+ \+ \d+ = (\d+) of \1 (iterations|VUs)/m);
   });
 
-  test('runs on two agents against the sample shop: passed, nothing failed, everything adds up', async () => {
+  test('runs on two agents against its system under test: passed, nothing failed, everything adds up', async () => {
+    const target = name === 'boot-server.yaml' ? compute.url : shop;
     const ended = await shell.muster('run', file, '--target', target, '--agents', '2', '--json', ...flags);
     expect(ended.code, ended.stderr).toBe(0);
     const summary = summaryOf(ended);

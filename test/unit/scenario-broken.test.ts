@@ -283,6 +283,152 @@ const BROKEN: readonly (readonly [file: string, problems: Expected])[] = [
   ['warmup-word.yaml', [[7, 'scenarios.browse.warmup', 'expected a duration such as 30s, 1m30s or 250ms (at most 31d), got "soon"']]],
   ['wrong-extension.txt', [[undefined, '', 'a scenario file ends in .yaml, .yml, .ts, .mts, .js or .mjs']]],
   ['zero-scenarios.yaml', [[2, 'scenarios', 'expected at least one scenario, got an empty mapping']]],
+  ['group-empty.yaml', [[9, 'scenarios.browse.flow[0].steps', 'expected at least one step, got an empty list']]],
+  ['group-extra.yaml', [[9, 'scenarios.browse.flow[0].name', 'a group step has nothing but group, steps and think, got "name"']]],
+  ['group-no-steps.yaml', [[8, 'scenarios.browse.flow[0].steps', 'missing: expected a list of steps']]],
+  ['group-name.yaml', [[8, 'scenarios.browse.flow[0].group', 'expected a name of 1 to 200 characters on one line, got ""']]],
+  ['group-inside.yaml', [[11, 'scenarios.browse.flow[0].steps[0].cheks', 'unknown key "cheks"; did you mean "check"?']]],
+  [
+    'transaction-list.yaml',
+    [[8, 'scenarios.browse.flow[0].transaction', 'expected a name of 1 to 200 characters on one line, got a list']],
+  ],
+  ['transaction-steps.yaml', [[9, 'scenarios.browse.flow[0].steps', 'expected a list of steps, got a mapping']]],
+  [
+    'loop-fraction.yaml',
+    [[8, 'scenarios.browse.flow[0].loop', 'expected a whole number of turns from 0 to 1000000, or a reference such as ${count}, got 1.5']],
+  ],
+  [
+    'loop-word.yaml',
+    [
+      [
+        8,
+        'scenarios.browse.flow[0].loop',
+        'expected a whole number of turns from 0 to 1000000, or a reference such as ${count}, got "often"',
+      ],
+    ],
+  ],
+  ['loop-unknown.yaml', [[8, 'scenarios.browse.flow[0].loop', 'no earlier step captures "count"']]],
+  [
+    'loop-pacing.yaml',
+    [[9, 'scenarios.browse.flow[0].pacing', 'expected a duration such as 30s, 1m30s or 250ms (at most 31d), got "soon"']],
+  ],
+  [
+    'while-text.yaml',
+    [[8, 'scenarios.browse.flow[0].while', 'expected a condition such as { "${state}": ACTIVE } or { status: 200 }, got "forever"']],
+  ],
+  [
+    'while-empty.yaml',
+    [[8, 'scenarios.browse.flow[0].while', 'expected a condition such as { "${state}": ACTIVE } or { status: 200 }, got an empty mapping']],
+  ],
+  ['while-limit.yaml', [[11, 'scenarios.browse.flow[1].limit', 'expected a whole number of turns from 1 to 1000000, got 0']]],
+  ['while-unknown.yaml', [[8, 'scenarios.browse.flow[0].while["${stat}"]', 'no earlier step captures "stat"; did you mean "state"?']]],
+  [
+    'foreach-two.yaml',
+    [
+      [
+        10,
+        'scenarios.browse.flow[1].foreach',
+        'expected one name and the list it stands for, such as { product: "${products}" }, got a mapping',
+      ],
+    ],
+  ],
+  [
+    'foreach-no-capture.yaml',
+    [[8, 'scenarios.browse.flow[0].foreach.x', 'expected a list that an earlier step captures, such as "${products}", got "${items}"']],
+  ],
+  [
+    'foreach-name.yaml',
+    [
+      [
+        10,
+        'scenarios.browse.flow[1].foreach.vu',
+        'a member is named by letters, digits and _, not beginning with a digit; data sets, env, vars, vu, iteration, setup ar',
+      ],
+    ],
+  ],
+  ['foreach-item-outside.yaml', [[12, 'scenarios.browse.flow[2].get', 'there is no data set "x"']]],
+  ['if-no-then.yaml', [[9, 'scenarios.browse.flow[1].then', 'missing: expected a list of steps']]],
+  [
+    'if-no-response.yaml',
+    [[8, 'scenarios.browse.flow[0].if.status', 'no request comes before this condition, so there is no response to look at']],
+  ],
+  [
+    'if-subject.yaml',
+    [
+      [
+        9,
+        'scenarios.browse.flow[1].if.staus',
+        'a condition is about "${name}", status, body, size, "header NAME" or "json $.path", got "staus"; did you mean ',
+      ],
+    ],
+  ],
+  [
+    'if-two-references.yaml',
+    [[10, 'scenarios.browse.flow[1].if["${a}-${a}"]', 'a condition looks at one reference such as "${state}", got "${a}-${a}"']],
+  ],
+  ['if-compare.yaml', [[10, 'scenarios.browse.flow[1].if["${a}"]', 'expected a number after ">", got "many"']]],
+  [
+    'if-other-branch.yaml',
+    [[11, 'scenarios.browse.flow[1].else[0].get', '"a" is captured only later in this flow; a step can use what earlier steps captured']],
+  ],
+  ['choose-empty.yaml', [[9, 'scenarios.browse.flow[1].choose', 'expected at least one branch, got an empty list']]],
+  ['choose-weight.yaml', [[8, 'scenarios.browse.flow[0].choose[0].weight', 'expected a weight above zero, at most 1000000, got 0']]],
+  ['choose-no-steps.yaml', [[8, 'scenarios.browse.flow[0].choose[0].steps', 'missing: expected a list of steps']]],
+  [
+    'parallel-think.yaml',
+    [[8, 'scenarios.browse.flow[0].parallel[1]', 'parallel holds plain requests only: no think, retry, poll or other steps']],
+  ],
+  [
+    'parallel-sibling.yaml',
+    [
+      [
+        11,
+        'scenarios.browse.flow[0].parallel[1].get',
+        '"a" is captured only later in this flow; a step can use what earlier steps captured',
+      ],
+    ],
+  ],
+  ['retry-alone.yaml', [[9, 'scenarios.browse.flow[1].steps', 'missing: expected a list of steps']]],
+  ['retry-times.yaml', [[9, 'scenarios.browse.flow[0].retry.times', 'expected a whole number of further tries from 1 to 100, got 0']]],
+  ['retry-backoff.yaml', [[9, 'scenarios.browse.flow[0].retry.backoff', 'expected a factor from 1 to 10, got 0.5']]],
+  ['retry-key.yaml', [[9, 'scenarios.browse.flow[0].retry.waits', 'unknown key "waits"; did you mean "wait"?']]],
+  [
+    'poll-no-request.yaml',
+    [
+      [
+        9,
+        'scenarios.browse.flow[1]',
+        'a step is exactly one of get, post, put, patch, delete, head, options, think, group, transaction, loop, while,',
+      ],
+    ],
+  ],
+  ['poll-retry.yaml', [[9, 'scenarios.browse.flow[0].retry', 'a poll tries again by itself: it has no retry']]],
+  [
+    'poll-no-limit.yaml',
+    [[9, 'scenarios.browse.flow[0].poll.limit', 'missing: expected a duration above zero such as 30s, 1m30s or 250ms (at most 31d)']],
+  ],
+  ['poll-no-name.yaml', [[9, 'scenarios.browse.flow[0].poll.name', 'missing: expected a name of 1 to 200 characters on one line']]],
+  [
+    'poll-until.yaml',
+    [[9, 'scenarios.browse.flow[0].poll.until', 'expected a condition such as { "${state}": ACTIVE } or { status: 200 }, got "ACTIVE"']],
+  ],
+  [
+    'step-block-and-verb.yaml',
+    [
+      [
+        8,
+        'scenarios.browse.flow[0]',
+        'a step is exactly one of get, post, put, patch, delete, head, options, think, group, transaction, loop, while,',
+      ],
+    ],
+  ],
+  ['step-steps.yaml', [[9, 'scenarios.browse.flow[0].steps', 'a request has no steps']]],
+  ['finally-empty.yaml', [[9, 'scenarios.browse.finally', 'expected at least one step in finally']]],
+  ['finally-mapping.yaml', [[9, 'scenarios.browse.finally', 'expected a list of steps, got a mapping']]],
+  ['finally-unknown.yaml', [[9, 'scenarios.browse.finally[0].delete', 'no earlier step captures "id"']]],
+  ['finally-limit.yaml', [[10, 'scenarios.browse.finallyLimit', 'expected a duration from 1ms to 10m, got "1h"']]],
+  ['finally-limit-alone.yaml', [[9, 'scenarios.browse.finallyLimit', 'there is no finally that it could limit']]],
+  ['pacing-word.yaml', [[9, 'scenarios.browse.pacing', 'expected a duration such as 30s, 1m30s or 250ms (at most 31d), got "often"']]],
 ];
 
 describe('a broken scenario file is refused with every mistake at once', () => {

@@ -28,16 +28,18 @@ afterAll(async () => {
 });
 
 describe('the examples', () => {
-  test.each(['hello.yaml', 'storefront.yaml', 'ramp.yaml', 'closed.yaml', 'flow.ts'])('%s compiles without a warning', async (name) => {
+  const names = ['boot-server.yaml', 'closed.yaml', 'flow.ts', 'hello.yaml', 'ramp.yaml', 'storefront.yaml'];
+
+  test.each(names)('%s compiles without a warning', async (name) => {
     const compiled = await loadScenario(join(EXAMPLES, name), { env: {} });
     expect(compiled.warnings).toEqual([]);
-    expect(compiled.workload.target).toBe('http://127.0.0.1:8080');
+    expect(compiled.workload.target).toBe(name === 'boot-server.yaml' ? 'http://127.0.0.1:8774' : 'http://127.0.0.1:8080');
     expect(compiled.thresholds.length).toBeGreaterThan(0);
   });
 
   test('every scenario file of the folder is one of them', async () => {
     const files = (await readdir(EXAMPLES)).filter((name) => /\.(yaml|ts)$/.test(name));
-    expect(files.sort()).toEqual(['closed.yaml', 'flow.ts', 'hello.yaml', 'ramp.yaml', 'storefront.yaml']);
+    expect(files.sort()).toEqual(names);
   });
 });
 
