@@ -13,6 +13,7 @@ import {
 import type { AllowList } from './allow-list.ts';
 import { Engine, type EngineResult } from './engine.ts';
 import { Outbox } from './outbox.ts';
+import { StoredFiles } from './stored-files.ts';
 
 /** Iterations under way when a run is stopped have this long to end by themselves. */
 const STOP_GRACE_US = 5_000_000;
@@ -22,6 +23,7 @@ export class Assignment {
   readonly runId: string;
   private readonly engine: Engine;
   private readonly outbox: Outbox;
+  private readonly storedFiles: StoredFiles;
   private isLoadEnded = false;
 
   /** Fetches and loads everything the run needs. Throws `AppError` when it cannot take part. */
@@ -35,15 +37,17 @@ export class Assignment {
     const { runId, plan, workloadHash, epochs } = assign;
     if (plan === undefined) throw new TypeError('an assignment carries a plan');
     const workload = decodeWorkload(await plane.getWorkload(workloadHash), workloadHash);
+    const storedFiles = await StoredFiles.fetch(workload, (hash) => plane.getBlob(hash));
     const outbox = new Outbox(async (sequence, sealed) => {
       const key = { agent: identity.agentId, incarnation: identity.incarnation, sequence };
       await plane.publishBatch(runId, key, encodeBatch({ key, ...sealed }));
     }, clock);
-    const engine = await Engine.prepare({
+    const preparing = Engine.prepare({
       agentId: identity.agentId,
       plan: planFromWire(plan),
       epochs: epochs.map(epochFromWire),
       workload,
+      storedFiles,
       clock,
       isAllowed,
       onSealed: (sealed) => {
@@ -51,10 +55,16 @@ export class Assignment {
       },
       outboxLength: () => outbox.length,
     });
-    return new Assignment(runId, engine, outbox);
+    try {
+      return new Assignment(runId, await preparing, outbox, storedFiles);
+    } catch (thrown) {
+      await storedFiles.close();
+      throw thrown;
+    }
   }
 
-  private constructor(runId: string, engine: Engine, outbox: Outbox) {
+  private constructor(runId: string, engine: Engine, outbox: Outbox, storedFiles: StoredFiles) {
+    this.storedFiles = storedFiles;
     this.runId = runId;
     this.engine = engine;
     this.outbox = outbox;
@@ -65,6 +75,7 @@ export class Assignment {
     const result = await this.engine.run(zeroUs);
     this.isLoadEnded = true;
     onLoadEnded();
+    await this.storedFiles.close();
     await this.outbox.drained();
     return finished(this.runId, result, this.outbox.sequences);
   }
@@ -77,6 +88,7 @@ export class Assignment {
   async release(): Promise<void> {
     this.engine.stop(0, 0);
     await this.engine.discard();
+    await this.storedFiles.close();
     await this.outbox.abandon();
   }
 

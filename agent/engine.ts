@@ -8,12 +8,15 @@ import type { SealedInterval } from './outbox.ts';
 import { Pacer } from './pacer.ts';
 import { createHttpContext, type HttpContext } from './protocol/index.ts';
 import { Recorder } from './recorder.ts';
+import type { StoredFiles } from './stored-files.ts';
 
 export interface EngineOptions {
   readonly agentId: string;
   readonly plan: Plan;
   readonly epochs: readonly Epoch[];
   readonly workload: Workload;
+  /** The workload's large files; they must stay open until `run` has resolved. */
+  readonly storedFiles?: StoredFiles;
   readonly clock: Clock;
   /** The agent's own allow-list. */
   readonly isAllowed: (host: string, port: number) => boolean;
@@ -55,7 +58,7 @@ export class Engine {
 
   /** Loads the flows. Throws `AppError('SCRIPT_THREW')` when the scenario's own code throws while it is loaded. */
   static async prepare(options: EngineOptions): Promise<Engine> {
-    const { clock, isAllowed, workload, plan } = options;
+    const { clock, isAllowed, workload, plan, storedFiles } = options;
     const http = createHttpContext({
       clock,
       bodyBytesMax: BODY_BYTES_MAX,
@@ -65,7 +68,7 @@ export class Engine {
       http: workload.http,
     });
     const recorder = new Recorder();
-    return new Engine(options, http, recorder, await readyFlows(workload, plan, recorder, http));
+    return new Engine(options, http, recorder, await readyFlows(workload, plan, recorder, http, (file) => storedFiles?.get(file)));
   }
 
   private constructor(options: EngineOptions, http: HttpContext, recorder: Recorder, flows: ReadyFlows) {

@@ -8,7 +8,7 @@ import { loadScript } from './script-module.ts';
 import { StepActor } from './step-actor.ts';
 import { readySteps } from './steps.ts';
 import { Slots } from './template.ts';
-import { WorkloadFiles } from './upload.ts';
+import { WorkloadFiles, type FindStored } from './upload.ts';
 
 /** Every scenario's flow, ready to be run by any number of VUs. */
 export interface ReadyFlows {
@@ -19,10 +19,16 @@ export interface ReadyFlows {
 type MakeActor = (vu: number, around: Surroundings) => Actor;
 
 /** Throws `AppError('SCRIPT_THREW')` when the workload's script cannot be loaded. */
-export async function readyFlows(workload: Workload, plan: Plan, recorder: Recorder, http: HttpContext): Promise<ReadyFlows> {
+export async function readyFlows(
+  workload: Workload,
+  plan: Plan,
+  recorder: Recorder,
+  http: HttpContext,
+  findStored: FindStored = () => undefined,
+): Promise<ReadyFlows> {
   const scriptErrors = new ScriptErrors();
   const script = workload.script === undefined ? undefined : await loadScript(workload.script);
-  const files = new WorkloadFiles(workload.files);
+  const files = new WorkloadFiles(workload.files, findStored);
   const makers = new Map<string, MakeActor>();
   for (const [scenario, flow] of Object.entries(workload.flows)) {
     const seed = seedFor(plan.seed, scenario);

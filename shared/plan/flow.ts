@@ -12,10 +12,16 @@ export interface Workload {
   /** Base URL for steps that give a path, without a trailing slash; empty when every step gives a whole URL. */
   readonly target: string;
   readonly http: HttpSettings;
-  /** Contents of the files that steps upload, in base64, by the path that the steps give. */
-  readonly files: Readonly<Record<string, string>>;
+  /** The files that steps upload, by the path that the steps give: contents in base64, or what they are known by when they are large. */
+  readonly files: Readonly<Record<string, string | FileReference>>;
   /** For requests of functions; steps carry theirs already. */
   readonly defaults: { readonly timeoutMs: number; readonly headers: readonly (readonly [name: string, value: string])[] };
+}
+
+/** A file that travels beside the workload: its parts in order, each under its own SHA-256. */
+export interface FileReference {
+  readonly bytes: number;
+  readonly parts: readonly string[];
 }
 
 export type Flow = { readonly kind: 'steps'; readonly steps: readonly Step[] } | { readonly kind: 'script'; readonly scenario: string };
