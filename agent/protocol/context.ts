@@ -104,12 +104,15 @@ function http1Factory(shared: ConnectionShared, policy: ConnectionPolicy): MakeC
   }
 }
 
+/** Origins to which one VU keeps connections over HTTP/2; as many as over HTTP/1.1. */
+const ORIGINS_MAX = 32;
+
 function http2Factory(shared: ConnectionShared, policy: ConnectionPolicy): MakeClient {
   switch (policy.kind) {
     case 'per-vu':
-      return () => new Http2Client(shared, new Lanes(shared, 1), { isFreshPerIteration: false });
+      return () => new Http2Client(shared, new Lanes(shared, 1, ORIGINS_MAX), { isFreshPerIteration: false });
     case 'per-iteration':
-      return () => new Http2Client(shared, new Lanes(shared, 1), { isFreshPerIteration: true });
+      return () => new Http2Client(shared, new Lanes(shared, 1, ORIGINS_MAX), { isFreshPerIteration: true });
     case 'shared': {
       const lanes = new Lanes(shared, policy.max);
       return () => new Http2Client(shared, lanes, { isFreshPerIteration: false });

@@ -258,8 +258,10 @@ describe('streams', () => {
     expect(server.openMax).toBeLessThanOrEqual(2);
   });
 
-  test('a hundred at once on one connection are a hundred answers', async () => {
+  test('a hundred at once on one connection are a hundred answers, and none is reset', async () => {
+    const codes: (number | undefined)[] = [];
     const server = await serve((stream, headers) => {
+      stream.on('close', () => codes.push(stream.rstCode));
       answer(stream, headers[':path']);
     });
     const context = open({ connections: { kind: 'shared', max: 1 } });
@@ -270,6 +272,8 @@ describe('streams', () => {
     );
     expect(bodies).toEqual(Array.from({ length: 100 }, (_, i) => `/${String(i)}`));
     expect([server.sessions.length, server.arrived]).toEqual([1, 100]);
+    await waitUntil('the server has closed them', () => codes.length === 100);
+    expect(new Set(codes)).toEqual(new Set([constants.NGHTTP2_NO_ERROR]));
   });
 
   test.each([

@@ -3,9 +3,6 @@ import type { ConnectionShared } from '../http1/connection.ts';
 import { Http2Connection, type Lane } from './connection.ts';
 import type { Http2Request } from './request.ts';
 
-/** Origins of one VU whose connections are kept; past this the one opened first is closed. */
-const LANES_MAX = 32;
-
 /** The connections to one origin, at most `max`, and the requests that wait for room on them, in the order of asking. */
 class OriginLane implements Lane {
   private readonly origin: Origin;
@@ -64,19 +61,21 @@ class OriginLane implements Lane {
 export class Lanes {
   private readonly shared: ConnectionShared;
   private readonly max: number;
+  private readonly originsMax: number;
   private readonly lanes = new Map<Origin, OriginLane>();
   private clients = 0;
 
-  /** `max`: connections per origin. */
-  constructor(shared: ConnectionShared, max: number) {
+  /** `max`: connections per origin. Past `originsMax` the connections to the origin asked for first are closed. */
+  constructor(shared: ConnectionShared, max: number, originsMax = Infinity) {
     this.shared = shared;
     this.max = max;
+    this.originsMax = originsMax;
   }
 
   to(origin: Origin): OriginLane {
     let lane = this.lanes.get(origin);
     if (lane === undefined) {
-      if (this.max === 1 && this.clients <= 1) this.makeRoom();
+      this.makeRoom();
       lane = new OriginLane(origin, this.shared, this.max);
       this.lanes.set(origin, lane);
     }
@@ -100,7 +99,7 @@ export class Lanes {
 
   private makeRoom(): void {
     const [oldest] = this.lanes;
-    if (this.lanes.size < LANES_MAX || oldest === undefined) return;
+    if (this.lanes.size < this.originsMax || oldest === undefined) return;
     oldest[1].close();
     this.lanes.delete(oldest[0]);
   }

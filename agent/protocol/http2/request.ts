@@ -115,8 +115,9 @@ export class Http2Request implements Waiter {
       Object.assign(exchange, { connectingUs: connection.phases.connectingUs, tlsUs: connection.phases.tlsUs });
     this.pump?.stop();
     this.pump = undefined;
-    // Nobody reads on, and no more of a body is wanted.
-    if (stream !== undefined && !stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
+    // Nobody reads on, or no more of a body is wanted. One that ended by itself is left alone: servers count resets as an attack.
+    const isCutOff = error !== undefined || !this.isBodySent;
+    if (isCutOff && stream !== undefined && !stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
     if (connection === undefined) this.lane?.giveUp(this);
     else if (by === undefined) connection.release(this);
     onDone(exchange);
