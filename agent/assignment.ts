@@ -19,6 +19,7 @@ import { loadScript } from './flow/script-module.ts';
 import { SetupResult } from './flow/setup-result.ts';
 import { openFilesMax, tooFewFiles } from './open-files.ts';
 import { Outbox } from './outbox.ts';
+import { StoredFiles } from './stored-files.ts';
 
 /** Iterations under way when a run is stopped have this long to end by themselves. */
 const STOP_GRACE_US = 5_000_000;
@@ -29,6 +30,7 @@ export class Assignment {
   private readonly engine: Engine;
   private readonly outbox: Outbox;
   private readonly chores: ChoreContext;
+  private readonly storedFiles: StoredFiles;
   private readonly releasing = new AbortController();
   private isLoadEnded = false;
 
@@ -47,31 +49,39 @@ export class Assignment {
     const workload = decodeWorkload(await plane.getWorkload(workloadHash), workloadHash);
     const obstacle = tooFewFiles(plan, epochs, identity.agentId, workload.http.connections, openFilesMax());
     if (obstacle !== undefined) throw new AppError('AGENT_REFUSED', obstacle);
+    const storedFiles = await StoredFiles.fetch(workload, (hash) => plane.getBlob(hash));
     const outbox = new Outbox(async (sequence, sealed) => {
       const key = { agent: identity.agentId, incarnation: identity.incarnation, sequence };
       await plane.publishBatch(runId, key, encodeBatch({ key, ...sealed }));
     }, clock);
-    const script = workload.script === undefined ? undefined : await loadScript(workload.script);
     const setup = new SetupResult();
-    const engine = await Engine.prepare({
-      agentId: identity.agentId,
-      plan,
-      script,
-      setup,
-      epochs,
-      workload,
-      clock,
-      isAllowed,
-      onSealed: (sealed) => {
-        outbox.add(sealed);
-      },
-      outboxLength: () => outbox.length,
-    });
-    return new Assignment(runId, engine, outbox, { plan, workload, script, setup, clock, isAllowed });
+    try {
+      const script = workload.script === undefined ? undefined : await loadScript(workload.script);
+      const engine = await Engine.prepare({
+        agentId: identity.agentId,
+        plan,
+        script,
+        setup,
+        epochs,
+        workload,
+        storedFiles,
+        clock,
+        isAllowed,
+        onSealed: (sealed) => {
+          outbox.add(sealed);
+        },
+        outboxLength: () => outbox.length,
+      });
+      return new Assignment(runId, engine, outbox, { plan, workload, script, setup, storedFiles, clock, isAllowed });
+    } catch (thrown) {
+      await storedFiles.close();
+      throw thrown;
+    }
   }
 
-  private constructor(runId: string, engine: Engine, outbox: Outbox, chores: ChoreContext) {
+  private constructor(runId: string, engine: Engine, outbox: Outbox, chores: ChoreContext & { readonly storedFiles: StoredFiles }) {
     this.chores = chores;
+    this.storedFiles = chores.storedFiles;
     this.runId = runId;
     this.engine = engine;
     this.outbox = outbox;
@@ -110,6 +120,7 @@ export class Assignment {
     this.releasing.abort();
     this.engine.stop(0, 0);
     await this.engine.discard();
+    await this.storedFiles.close();
     await this.outbox.abandon();
   }
 

@@ -12,6 +12,7 @@ import type { SealedInterval } from './outbox.ts';
 import { Pacer } from './pacer.ts';
 import { createHttpContext, type HttpContext } from './protocol/index.ts';
 import type { Recorder } from './recorder.ts';
+import type { StoredFiles } from './stored-files.ts';
 import { createRecorder } from './warm-up.ts';
 
 export interface EngineOptions {
@@ -23,6 +24,8 @@ export interface EngineOptions {
   readonly script?: LoadedScript | undefined;
   /** Filled in before `run`. */
   readonly setup?: SetupResult | undefined;
+  /** The workload's large files; they must stay open until `run` has resolved. */
+  readonly storedFiles?: StoredFiles;
   readonly clock: Clock;
   /** The agent's own allow-list. */
   readonly isAllowed: (host: string, port: number) => boolean;
@@ -68,7 +71,7 @@ export class Engine {
 
   /** Loads the flows. Throws `AppError('SCRIPT_THREW')` when the scenario's own code throws while it is loaded. */
   static async prepare(options: EngineOptions): Promise<Engine> {
-    const { clock, isAllowed, workload, plan, script, setup } = options;
+    const { clock, isAllowed, workload, plan, script, setup, storedFiles } = options;
     const http = createHttpContext({
       clock,
       bodyBytesMax: BODY_BYTES_MAX,
@@ -78,7 +81,8 @@ export class Engine {
       http: workload.http,
     });
     const { recorder, begin } = createRecorder(plan);
-    return new Engine(options, http, recorder, begin, await readyFlows(workload, plan, recorder, http, { script, setup }));
+    const parts = { script, setup, findStored: (file: string) => storedFiles?.get(file) };
+    return new Engine(options, http, recorder, begin, await readyFlows(workload, plan, recorder, http, parts));
   }
 
   private constructor(options: EngineOptions, http: HttpContext, recorder: Recorder, begin: (zeroUs: number) => void, flows: ReadyFlows) {

@@ -270,20 +270,8 @@ export class StepRecorder {
       outcome = this.outcomes.find((known) => known.status === status && known.error === error) ?? this.open(status, error);
       this.last = outcome;
     }
-    // A request that never reached a socket has a response time and a wait, but no service time of its own: it counts from `send`.
-    const sentUs = exchange.sentUs === 0 ? exchange.startedUs : exchange.sentUs;
-    const { endedUs } = exchange;
-    outcome.responseTime.record(endedUs - intendedUs);
-    outcome.duration.record(endedUs - sentUs);
-    const { firstByteUs, sendingUs } = exchange;
-    outcome.sending.record(sendingUs);
-    // An answer may overtake a long body; nobody waited then.
-    outcome.waiting.record(firstByteUs === 0 ? 0 : Math.max(0, firstByteUs - sentUs - sendingUs));
-    outcome.receiving.record(firstByteUs === 0 ? 0 : endedUs - firstByteUs);
-    outcome.blocked.record(sentUs - exchange.startedUs);
-    outcome.connecting.record(exchange.connectingUs);
-    outcome.tls.record(exchange.tlsUs);
-    this.recorder.samples += TRENDS_PER_REQUEST;
+    outcome.responseTime.record(exchange.endedUs - intendedUs);
+    this.recorder.samples += 1 + recordPhases(outcome, exchange);
     outcome.requests.count++;
     if (error === undefined) outcome.failed.fails++;
     else outcome.failed.passes++;
@@ -321,7 +309,27 @@ export class StepRecorder {
   }
 }
 
-const TRENDS_PER_REQUEST = 8;
+/** Records the phases that the request came through, and returns how many: a phase that never happened, or never ended, has no duration.
+ *  What never reached a connection was blocked until it failed; 0 for connecting and TLS of a sent request says that the connection stood. */
+function recordPhases(outcome: Outcome, exchange: Exchange): number {
+  const { startedUs, sentUs, firstByteUs, endedUs, connectingUs, tlsUs, sendingUs } = exchange;
+  if (sentUs === 0) {
+    outcome.blocked.record(endedUs - startedUs);
+    if (connectingUs > 0) outcome.connecting.record(connectingUs);
+    if (tlsUs > 0) outcome.tls.record(tlsUs);
+    return 1 + Number(connectingUs > 0) + Number(tlsUs > 0);
+  }
+  outcome.blocked.record(sentUs - startedUs);
+  outcome.connecting.record(connectingUs);
+  outcome.tls.record(tlsUs);
+  outcome.duration.record(endedUs - sentUs);
+  outcome.sending.record(sendingUs);
+  if (firstByteUs === 0) return 5;
+  // An answer may overtake a long body; nobody waited then.
+  outcome.waiting.record(Math.max(0, firstByteUs - sentUs - sendingUs));
+  outcome.receiving.record(endedUs - firstByteUs);
+  return 7;
+}
 
 interface Outcome {
   readonly status: number;

@@ -74,6 +74,15 @@ export class Coordinator {
     }, 1_000);
   }
 
+  /** Stores a part of a file that a submission will refer to. Throws `AppError` when it is not what its hash says, or cannot be kept. */
+  async keepFilePart(hash: string, part: Uint8Array): Promise<void> {
+    try {
+      await this.plane.putBlob(hash, part);
+    } catch (thrown) {
+      throw AppError.from(thrown, 'NATS_UNAVAILABLE', 'a part of a file could not be stored');
+    }
+  }
+
   get agents(): Agent[] {
     return this.fleet.agents();
   }

@@ -4,6 +4,7 @@ import type { FlowFunction, Vu } from '../../shared/scenario/index.ts';
 import type { AllowList } from '../allow-list.ts';
 import { createHttpContext, type HttpContext } from '../protocol/index.ts';
 import { Recorder, type Measured } from '../recorder.ts';
+import type { StoredFiles } from '../stored-files.ts';
 import { readyFlows } from './ready-flows.ts';
 import { ScriptErrors } from './script-errors.ts';
 import type { LoadedScript } from './script-module.ts';
@@ -20,6 +21,7 @@ export interface ChoreContext {
   readonly workload: Workload;
   readonly script: LoadedScript | undefined;
   readonly setup: SetupResult;
+  readonly storedFiles: Pick<StoredFiles, 'get'>;
   readonly clock: Clock;
   readonly isAllowed: AllowList;
 }
@@ -49,7 +51,7 @@ async function pass(
   kind: ChoreKind,
   flow: Flow,
   limitMs: number,
-  { plan, workload, script, setup, clock }: ChoreContext,
+  { plan, workload, script, setup, storedFiles, clock }: ChoreContext,
   http: HttpContext,
   signal: AbortSignal,
 ): Promise<ChoreOutcome> {
@@ -62,7 +64,8 @@ async function pass(
     else await script?.teardown?.(vu, setup.value);
   };
   const own = script === undefined ? undefined : { ...script, flows: new Map<string, FlowFunction>([[kind, run]]) };
-  const flows = await readyFlows({ ...workload, flows: { [kind]: flow } }, plan, recorder, http, { script: own, setup, scriptErrors });
+  const parts = { script: own, setup, scriptErrors, findStored: (file: string) => storedFiles.get(file) };
+  const flows = await readyFlows({ ...workload, flows: { [kind]: flow } }, plan, recorder, http, parts);
   let end: (isCompleted: boolean) => void = () => undefined;
   const ended = new Promise<boolean>((resolve) => (end = resolve));
   const actor = flows.createActor(kind, 0, {

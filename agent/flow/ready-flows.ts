@@ -13,7 +13,7 @@ import { SetupResult } from './setup-result.ts';
 import { StepActor } from './step-actor.ts';
 import { strayThrows } from './stray-throws.ts';
 import { Slots } from './template.ts';
-import { WorkloadFiles } from './upload.ts';
+import { WorkloadFiles, type FindStored } from './upload.ts';
 
 /** Every scenario's flow, ready to be run by any number of VUs. */
 export interface ReadyFlows {
@@ -28,6 +28,8 @@ export interface FlowParts {
   /** The workload's script, where it is loaded already. */
   readonly script?: LoadedScript | undefined;
   readonly setup?: SetupResult | undefined;
+  /** Finds the workload's large files; there are none without it. */
+  readonly findStored?: FindStored | undefined;
   /** Where throws are counted; strays are the run's, so whoever gives this looks after them. */
   readonly scriptErrors?: ScriptErrors | undefined;
 }
@@ -46,7 +48,7 @@ export async function readyFlows(
   const scriptErrors = parts.scriptErrors ?? new ScriptErrors(script?.origin);
   if (script !== undefined && parts.scriptErrors === undefined) strayThrows.watch(scriptErrors);
   const setup = parts.setup ?? new SetupResult();
-  const files = new WorkloadFiles(workload.files);
+  const files = new WorkloadFiles(workload.files, parts.findStored ?? (() => undefined));
   const makers = new Map<string, MakeActor>();
   const slotsOf = new Map<string, Slots>();
   for (const [scenario, flow] of Object.entries(workload.flows)) {

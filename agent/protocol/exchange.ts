@@ -1,4 +1,5 @@
 import type { RequestError } from '../../shared/stats/index.ts';
+import type { RequestBody } from './body.ts';
 
 /** Where a request goes. One object per distinct scheme, host and port of a run, shared by every VU. */
 export interface Origin {
@@ -16,7 +17,7 @@ export interface Exchange {
   origin: Origin;
   /** Whole request head, blank line included, as latin1 text. */
   head: string;
-  body: Buffer | undefined;
+  body: RequestBody | undefined;
   /** A response to HEAD has no body whatever its headers say. */
   isHead: boolean;
   timeoutMs: number;
@@ -45,7 +46,8 @@ export interface Exchange {
   location: string;
   /** `WWW-Authenticate` of a 401; empty without one. */
   challenge: string;
-  /** Bytes on the wire, heads included; TLS framing not. */
+  /** Bytes on the wire, heads included; TLS framing not. Over HTTP/2 requests share a connection: each is told what crossed it since the
+   *  last one ended, so that sums are exact and single values are not. */
   bytesSent: number;
   bytesReceived: number;
   /** Bytes of the decoded (de-chunked) body. */

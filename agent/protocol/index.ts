@@ -2,4 +2,6 @@ export type { Exchange, HttpClient, Origin } from './exchange.ts';
 export { newExchange } from './new-exchange.ts';
 export { answerDigest } from './digest.ts';
 export { followRedirect, withHeader, type WireRequest } from './next-request.ts';
-export { buildHead, createHttpContext, type HttpContext } from './http1/index.ts';
+export { StreamedBody, type RequestBody, type StoredFile } from './body.ts';
+export { createHttpContext, type HttpContext } from './context.ts';
+export { buildHead } from './http1/request-head.ts';

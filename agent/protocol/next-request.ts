@@ -1,12 +1,13 @@
+import type { RequestBody } from './body.ts';
+import type { HttpContext } from './context.ts';
 import type { Exchange, Origin } from './exchange.ts';
-import type { HttpContext } from './http1/index.ts';
-import { buildHead } from './http1/index.ts';
+import { buildHead } from './http1/request-head.ts';
 
 /** A request as it goes into an exchange. */
 export interface WireRequest {
   readonly origin: Origin;
   readonly head: string;
-  readonly body: Buffer | undefined;
+  readonly body: RequestBody | undefined;
   readonly isHead: boolean;
 }
 

@@ -7,6 +7,7 @@ import { fetchBundle, proveWritable } from '../fetch-bundle.ts';
 import type { Outcome } from '../outcome.ts';
 import { startPrivateCluster, type PrivateCluster } from '../private-cluster.ts';
 import { RunsClient } from '../rpc/runs-client.ts';
+import { sendFiles } from '../send-files.ts';
 import type { LossPolicy, SubmissionInput } from '../submission.ts';
 import { coordinatorOption, drainOption, natsOption, parseCount, untilSignal, type Exit } from './command.ts';
 import { Progress } from './progress.ts';
@@ -92,6 +93,7 @@ async function startAndFollow(file: string, flags: Flags, stopping: AbortSignal)
     const client = await RunsClient.connect(flags.coordinator ?? cluster?.address ?? '');
     try {
       if (stopping.aborted) throw new AppError('STOPPED', `${String(stopping.reason)} before the start`);
+      await sendFiles(client, compiled.largeFiles);
       return await follow(client, submission, flags, stopping);
     } finally {
       client.close();

@@ -5,6 +5,7 @@ import {
   type GetBundleResponse,
   type ListAgentsResponse,
   type ListRunsResponse,
+  type PutFilePartResponse,
   type RunInfo,
   type StopResponse,
   type SubmitResponse,
@@ -58,6 +59,11 @@ export class RunsClient {
   async submit(submission: SubmissionInput): Promise<string> {
     const request = submissionToWire(submission);
     return (await this.unary<SubmitResponse>((options, done) => this.client.submit(request, NO_METADATA, options, done))).runId;
+  }
+
+  /** Stores a part of a large file where the agents find it. */
+  async putFilePart(hash: string, part: Buffer): Promise<void> {
+    await this.unary<PutFilePartResponse>((options, done) => this.client.putFilePart({ hash, part }, NO_METADATA, options, done));
   }
 
   async stop(runId: string, reason: string): Promise<void> {

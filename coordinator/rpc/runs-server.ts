@@ -14,6 +14,16 @@ const CHUNK_BYTES = 64 * 1024;
 export function runsServer(coordinator: Coordinator, log: Log): RunsServer {
   return {
     submit: unary((request) => ({ runId: coordinator.submit(submissionFromWire(request)) })),
+    putFilePart(call, callback) {
+      coordinator.keepFilePart(call.request.hash, call.request.part).then(
+        () => {
+          callback(null, {});
+        },
+        (thrown: unknown) => {
+          callback(asStatus(thrown));
+        },
+      );
+    },
     stop: unary(({ runId, reason }) => {
       coordinator.stop(runId, reason);
       return {};

@@ -10,6 +10,10 @@ export const HEAD_BYTES_MAX = 64 * 1024;
 export const SCENARIO_BYTES_MAX = 4 * 1024 * 1024;
 /** The workload bundle (flows, script, data rows) that travels to the agents; a larger one is refused. */
 export const WORKLOAD_BYTES_MAX = 64 * 1024 * 1024;
+/** A file to be uploaded that is longer travels beside the workload, in parts of this length, and is streamed from disk by the agents. */
+export const FILE_PART_BYTES = 8 * 1024 * 1024;
+/** All files of a scenario together; more are refused. */
+export const FILES_BYTES_MAX = 4 * 1024 * 1024 * 1024;
 /** One gRPC message: a submission with its workload is the largest. */
 export const GRPC_MESSAGE_BYTES_MAX = WORKLOAD_BYTES_MAX + 4 * 1024 * 1024;
 /** What a run's setup returns, as JSON; more is refused: every agent is given it, and every VU holds on to it. */

@@ -15,8 +15,8 @@ export interface Workload {
   /** Base URL for steps that give a path, without a trailing slash; empty when every step gives a whole URL. */
   readonly target: string;
   readonly http: HttpSettings;
-  /** Contents of the files that steps upload, in base64, by the path that the steps give. */
-  readonly files: Readonly<Record<string, string>>;
+  /** The files that steps upload, by the path that the steps give: contents in base64, or what they are known by when they are large. */
+  readonly files: Readonly<Record<string, string | FileReference>>;
   /** For requests of functions; steps carry theirs already. */
   readonly defaults: { readonly timeoutMs: number; readonly headers: readonly (readonly [name: string, value: string])[] };
 }
@@ -43,6 +43,11 @@ export interface CleanUp {
   readonly steps: readonly Step[];
   /** Past this it is given up, so that it cannot hold up the end of a run. */
   readonly limitUs: number;
+}
+/** A file that travels beside the workload: its parts in order, each under its own SHA-256. */
+export interface FileReference {
+  readonly bytes: number;
+  readonly parts: readonly string[];
 }
 
 /** Data rows. `unique` and `sequential` go by global iteration index, so no two agents share a row by chance. */

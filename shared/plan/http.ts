@@ -1,5 +1,6 @@
 /** How agents speak HTTP: the `http` section of a scenario file with nothing left to decide. Plain JSON, as the flow is. */
 export interface HttpSettings {
+  readonly version: HttpVersion;
   readonly connections: ConnectionPolicy;
   /** Redirects that one request may follow; the answer after the last one is what checks see. Steps carry their own number. */
   readonly redirects: number;
@@ -14,6 +15,9 @@ export interface HttpSettings {
   readonly socketPath: string | undefined;
   readonly proxy: ProxySettings;
 }
+
+/** `2` without TLS means prior knowledge (RFC 9113, 3.3); `auto` asks https origins by ALPN and speaks 1.1 to the others. */
+export type HttpVersion = '1.1' | '2' | 'auto';
 
 /** `per-vu`: one connection per origin and VU, kept. `per-iteration`: the same, closed when an iteration begins.
  *  `shared`: at most `max` per origin and agent, used by all its VUs. */
@@ -77,6 +81,7 @@ export const TLS_DEFAULTS: TlsSettings = {
 };
 
 export const HTTP_DEFAULTS: HttpSettings = {
+  version: '1.1',
   connections: { kind: 'per-vu' },
   redirects: 10,
   tls: TLS_DEFAULTS,

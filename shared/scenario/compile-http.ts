@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { parseDurationUs } from '../base/index.ts';
-import { HTTP_DEFAULTS, TLS_DEFAULTS, type HostOverride, type HttpSettings, type ProxySettings } from '../plan/index.ts';
+import { HTTP_DEFAULTS, TLS_DEFAULTS, type HostOverride, type HttpSettings, type HttpVersion, type ProxySettings } from '../plan/index.ts';
 import { describe } from './describe.ts';
 import type { Path, Report } from './problems.ts';
 import { httpSchema, type HttpDefinition } from './schema.ts';
@@ -17,6 +17,7 @@ export function compileHttp(section: unknown, tlsFiles: TlsFiles, scope: Scope, 
     value === undefined ? undefined : resolveNow(value, scope, (message) => report(['http', ...path], message));
   const { connections, timeouts, dns, tls } = http;
   const settings: HttpSettings = {
+    version: compileVersion(http.version),
     connections: typeof connections === 'object' ? { kind: 'shared', max: connections.shared } : { kind: connections ?? 'per-vu' },
     redirects: http.redirects ?? HTTP_DEFAULTS.redirects,
     timeouts: { connectMs: msOr(timeouts?.connect, 0), firstByteMs: msOr(timeouts?.firstByte, 0) },
@@ -43,6 +44,20 @@ export function compileHttp(section: unknown, tlsFiles: TlsFiles, scope: Scope, 
     report(['http', 'socketPath'], 'every connection goes to the socket: hosts and proxy would never be used');
   }
   return settings;
+}
+
+/** YAML reads 1.1 as a number, a module may say either. */
+function compileVersion(version: HttpDefinition['version']): HttpVersion {
+  switch (version) {
+    case undefined:
+      return HTTP_DEFAULTS.version;
+    case 1.1:
+      return '1.1';
+    case 2:
+      return '2';
+    default:
+      return version;
+  }
 }
 
 type Resolve = (value: string | undefined, ...path: Path) => string | undefined;

@@ -29,7 +29,7 @@ export interface ScenarioDocument {
   readonly fallbackName: string;
   readonly rows: ReadonlyMap<string, RowSet | undefined>;
   readonly tlsFiles: TlsFiles;
-  readonly uploads: Readonly<Record<string, string>>;
+  readonly uploads: Workload['files'];
 }
 
 export interface Compiled {

@@ -1,3 +1,4 @@
+export { readParts, type LargeFile } from './file-parts.ts';
 export { loadScenario, type CompiledScenario } from './load.ts';
 export type { ScenarioOverrides } from './overrides.ts';
 export { formatProblems } from './problems.ts';

@@ -3,6 +3,7 @@ import { AppError, SCENARIO_BYTES_MAX, type Problem } from '../base/index.ts';
 import { compileDocument, type Compiled } from './compile.ts';
 import { loadDataSets } from './data-set.ts';
 import { isMapping } from './describe.ts';
+import type { LargeFile } from './file-parts.ts';
 import { loadModuleSource } from './module-source.ts';
 import type { ScenarioOverrides } from './overrides.ts';
 import { ProblemList, type LineOf } from './problems.ts';
@@ -14,6 +15,8 @@ import { parseYamlSource } from './yaml-source.ts';
 export interface CompiledScenario extends Compiled {
   /** The file's text, for the run bundle. */
   readonly source: string;
+  /** To be sent to the agents beside the workload. */
+  readonly largeFiles: readonly LargeFile[];
 }
 
 /** Reads, checks and compiles a scenario file: YAML (.yaml, .yml) or a module (.ts, .mts, .js, .mjs).
@@ -28,13 +31,13 @@ export async function loadScenario(file: string, overrides: ScenarioOverrides): 
   const problems = new ProblemList(parsed.lineOf);
   const rows = await loadDataSets(isMapping(parsed.document) ? parsed.document['data'] : undefined, file, problems.report);
   const tlsFiles = await loadTlsFiles(isMapping(parsed.document) ? parsed.document['http'] : undefined, file, problems.report);
-  const uploads = await loadUploads(parsed.document, file, problems.report);
+  const { uploads, largeFiles } = await loadUploads(parsed.document, file, problems.report);
   const { document, script, warnings } = parsed;
   const fallbackName = basename(file, extname(file));
   const compiled = compileDocument({ document, script, fallbackName, rows, tlsFiles, uploads }, overrides, problems);
   const found = problems.all();
   if (found.length > 0) throw invalid(file, found);
-  return { ...compiled, warnings: [...warnings, ...compiled.warnings], source: read.text };
+  return { ...compiled, warnings: [...warnings, ...compiled.warnings], source: read.text, largeFiles };
 }
 
 interface Parsed {

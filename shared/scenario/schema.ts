@@ -40,6 +40,7 @@ const addresses = (what: string) =>
 
 /** How agents speak HTTP. Files are read on this side and travel with the scenario. */
 export const httpSchema = strict('a mapping of HTTP settings', {
+  version: z.union([z.literal([1.1, 2]), z.enum(['1.1', '2', 'auto'])], says('1.1, 2 or auto')).optional(),
   connections: z
     .union(
       [

@@ -1,23 +1,47 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { reasonOf, WORKLOAD_BYTES_MAX } from '../base/index.ts';
+import { FILE_PART_BYTES, FILES_BYTES_MAX, reasonOf } from '../base/index.ts';
+import type { FileReference, Workload } from '../plan/index.ts';
 import { isMapping } from './describe.ts';
+import { referTo, type LargeFile } from './file-parts.ts';
 import type { Path, Report } from './problems.ts';
 
 /** Flows nested deeper than this have another problem. */
 const DEPTH_MAX = 50;
 
-/** Contents in base64 of every file that a step of any flow uploads, by the path as written, relative to the scenario file. */
-export async function loadUploads(document: unknown, scenarioFile: string, report: Report): Promise<Record<string, string>> {
+interface Uploads {
+  /** By the path as written: contents in base64, or what a large file is known by. */
+  readonly uploads: Workload['files'];
+  readonly largeFiles: readonly LargeFile[];
+}
+
+/** Every file that a step of any flow uploads. Paths are relative to the scenario file. */
+export async function loadUploads(document: unknown, scenarioFile: string, report: Report): Promise<Uploads> {
   const wanted = new Map<string, Path>();
   if (isMapping(document)) for (const key of ['setup', 'scenarios', 'teardown']) collect(document[key], [key], wanted);
-  const contents: Record<string, string> = {};
+  const uploads: Record<string, string | FileReference> = {};
+  const largeFiles: LargeFile[] = [];
+  let bytesLeft = FILES_BYTES_MAX;
   for (const [file, path] of wanted) {
-    const read = await readBytes(resolve(dirname(scenarioFile), file));
-    if (typeof read === 'string') contents[file] = read;
-    else report(path, `${file}: ${read.problem}`);
+    const from = resolve(dirname(scenarioFile), file);
+    try {
+      const { size } = await stat(from);
+      bytesLeft -= size;
+      if (bytesLeft < 0) {
+        report(path, `${file}: the files are more than ${String(FILES_BYTES_MAX)} bytes together; no more travel to the agents`);
+      } else if (size > FILE_PART_BYTES) {
+        const reference = await referTo(from);
+        uploads[file] = reference;
+        largeFiles.push({ path: from, reference });
+      } else {
+        uploads[file] = (await readFile(from)).toString('base64');
+      }
+    } catch (thrown) {
+      // Missing, a directory, not readable: the system's own words are the best.
+      report(path, `${file}: cannot be read: ${reasonOf(thrown)}`);
+    }
   }
-  return contents;
+  return { uploads, largeFiles };
 }
 
 function collect(value: unknown, path: Path, wanted: Map<string, Path>): void {
@@ -37,16 +61,5 @@ function collectParts(fields: Readonly<Record<string, unknown>>, path: Path, wan
   for (const [name, field] of Object.entries(fields)) {
     const items: readonly unknown[] = Array.isArray(field) ? field : [field];
     for (const item of items) if (isMapping(item) && typeof item['file'] === 'string') wanted.set(item['file'], [...path, name]);
-  }
-}
-
-async function readBytes(file: string): Promise<string | { readonly problem: string }> {
-  try {
-    const { size } = await stat(file);
-    if (size > WORKLOAD_BYTES_MAX) return { problem: `${String(size)} bytes; at most ${String(WORKLOAD_BYTES_MAX)} travel to the agents` };
-    return (await readFile(file)).toString('base64');
-  } catch (thrown) {
-    // Missing, a directory, not readable: the system's own words are the best.
-    return { problem: `cannot be read: ${reasonOf(thrown)}` };
   }
 }

@@ -58,6 +58,7 @@ export const REQUEST_ERRORS = {
   tls: 'TLS handshake or certificate',
   protocol: 'the response was not legal HTTP, or its head was too large',
   'body-too-large': 'a body to be checked or captured passed the limit',
+  'file-unreadable': 'a file to be sent could not be read to its end',
   aborted: 'interrupted by the end of the run',
   status: 'a status of 400 or above that no check expected',
   check: 'a check did not hold',

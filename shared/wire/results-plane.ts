@@ -16,6 +16,7 @@ import { AppError, reasonOf } from '../base/index.ts';
 import type { Batch } from '../stats/index.ts';
 import { decodeBatch } from './batch-codec.ts';
 import { batchFilter, batchMessageId, batchSubject, eventSubject, STREAM, STREAM_SUBJECTS, WORKLOAD_BUCKET } from './subjects.ts';
+import { workloadHash } from './workload-codec.ts';
 
 /** How the coordinator keeps the stream. */
 export interface StreamOptions {
@@ -189,6 +190,19 @@ export class ResultsPlane {
     return bytes;
   }
 
+  /** Keeps a part of a file under its SHA-256. Throws `AppError('SCENARIO_INVALID')` when that is another one. */
+  async putBlob(hash: string, bytes: Uint8Array): Promise<void> {
+    mustHash(bytes, hash);
+    await this.putWorkload(hash, bytes);
+  }
+
+  /** Throws `AppError` when the store does not hold it, or holds something else under its name. */
+  async getBlob(hash: string): Promise<Uint8Array> {
+    const bytes = await this.getWorkload(hash);
+    mustHash(bytes, hash);
+    return bytes;
+  }
+
   async close(): Promise<void> {
     if (!this.connection.isClosed()) await this.connection.close();
   }
@@ -208,6 +222,11 @@ export class ResultsPlane {
   private workloads(options: StreamOptions): ReturnType<JetStreamClient['views']['os']> {
     return this.stream.views.os(WORKLOAD_BUCKET, { ttl: nanos(options.ageMaxMs), replicas: options.replicas, storage: StorageType.File });
   }
+}
+
+function mustHash(bytes: Uint8Array, hash: string): void {
+  if (workloadHash(bytes) !== hash)
+    throw new AppError('SCENARIO_INVALID', `a part of a file does not match its hash ${hash}: did it change?`);
 }
 
 function eventFromWire(bytes: Uint8Array): RunEvent {

@@ -15,6 +15,8 @@ export interface MeasuredRun {
   readonly failed: number;
   /** The result's validity, with its reasons. */
   readonly grade: string;
+  /** From the intended start. */
+  readonly responseP99Ms: number;
   /** Milliseconds. */
   readonly lag: { readonly p50: number; readonly p99: number; readonly max: number };
   /** p99 of the pacer's lateness in the median second, the first two left out, milliseconds: how it is once the code is warm. */
@@ -75,13 +77,13 @@ export class BenchCluster {
     this.address = address;
   }
 
-  /** Runs a scenario on one agent, started for it: every run warms up for itself, as every peer does. */
-  async run(scenario: object, { nodeFlags = [], nice = '0' }: AgentConditions = {}): Promise<MeasuredRun> {
+  /** Runs a scenario, an object or the text of a TypeScript module, on one agent, started for it: every run warms up for itself, as every peer does. */
+  async run(scenario: object | string, { nodeFlags = [], nice = '0' }: AgentConditions = {}): Promise<MeasuredRun> {
     const name = `run-${++this.runs}`;
-    const file = join(this.directory, `${name}.yaml`);
+    const file = join(this.directory, `${name}.${typeof scenario === 'string' ? 'ts' : 'yaml'}`);
     const out = join(this.directory, name);
     // JSON is YAML.
-    await writeFile(file, JSON.stringify(scenario));
+    await writeFile(file, typeof scenario === 'string' ? scenario : JSON.stringify(scenario));
     const options = { agentId: name, coordinator: this.address, natsUrl: this.nats.url };
     const program = [process.execPath, ...nodeFlags, join(this.build, 'agent', 'main.js')];
     const agent = spawn('nice', ['-n', nice, 'taskset', '-c', LOAD_CORE, ...program], {
@@ -135,17 +137,19 @@ interface SummaryRead {
   readonly metrics: {
     readonly http_reqs: { readonly count: number };
     readonly http_req_failed: { readonly passes: number };
+    readonly http_req_response_time: { readonly percentiles: Readonly<Record<string, number>> };
     readonly schedule_lag: { readonly max: number; readonly percentiles: Readonly<Record<string, number>> };
   };
 }
 
-function readSummary(json: string): Pick<MeasuredRun, 'requests' | 'failed' | 'grade' | 'lag'> {
+function readSummary(json: string): Pick<MeasuredRun, 'requests' | 'failed' | 'grade' | 'responseP99Ms' | 'lag'> {
   const { validity, metrics } = JSON.parse(json) as SummaryRead;
   const { percentiles, max } = metrics.schedule_lag;
   return {
     requests: metrics.http_reqs.count,
     failed: metrics.http_req_failed.passes,
     grade: [validity.grade, ...new Set(validity.reasons.map(({ code }) => code))].join(' '),
+    responseP99Ms: metrics.http_req_response_time.percentiles['99'] ?? NaN,
     lag: { p50: percentiles['50'] ?? NaN, p99: percentiles['99'] ?? NaN, max },
   };
 }

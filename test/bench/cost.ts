@@ -6,25 +6,17 @@
  *
  *  Several builds run in the same rounds, for before and after; `--only` leaves the peers out. `--flags` are node's, for the agent
  *  (`--flags=--cpu-prof`). */
-import { execFile, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import autocannon from 'autocannon';
 import { BenchCluster } from './cluster.ts';
 import { isInstalled, LOAD_CORE, machine, median, peakRssBytes, settle } from './machine.ts';
 import { startNginx } from './nginx.ts';
+import { numberIn, perRequestUs, table, timed, type Cost } from './timed.ts';
 
 const CONNECTIONS = 64;
 const SELF = fileURLToPath(import.meta.url);
-const RSS_POLL_MS = 100;
-
-interface Cost {
-  readonly requests: number;
-  readonly cpuUs: number;
-  readonly rssBytes: number;
-  readonly remark?: string;
-}
 
 /** Loads `url` for `seconds` from the measured core. */
 type Measure = (url: string, seconds: number) => Promise<Cost>;
@@ -87,19 +79,19 @@ async function interleave(
     for (const [name, measure] of peers) {
       const cost = await measure(url, seconds);
       costs.get(name)?.push(cost);
-      process.stdout.write(`round ${round}  ${name.padEnd(12)} ${perRequest(cost).toFixed(2)} µs/request  ${cost.remark ?? ''}\n`);
+      process.stdout.write(`round ${round}  ${name.padEnd(12)} ${perRequestUs(cost).toFixed(2)} µs/request  ${cost.remark ?? ''}\n`);
     }
   }
   return costs;
 }
 
 function report(costs: ReadonlyMap<string, readonly Cost[]>, seconds: number): void {
-  const medianOf = (name: string): number => median((costs.get(name) ?? []).map(perRequest));
+  const medianOf = (name: string): number => median((costs.get(name) ?? []).map(perRequestUs));
   const [wrkUs, autocannonUs] = [medianOf('wrk'), medianOf('autocannon')];
   const ratio = (us: number, base: number): string => (Number.isNaN(base) ? '-' : (us / base).toFixed(2));
   const rows = [['', 'µs/request', 'min..max', 'x wrk', 'x autocannon', 'requests/s', 'peak RSS MB']];
   for (const [name, each] of costs) {
-    const us = each.map(perRequest);
+    const us = each.map(perRequestUs);
     rows.push([
       name,
       median(us).toFixed(2),
@@ -110,13 +102,7 @@ function report(costs: ReadonlyMap<string, readonly Cost[]>, seconds: number): v
       (median(each.map(({ rssBytes }) => rssBytes)) / 1e6).toFixed(0),
     ]);
   }
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  const lines = rows.map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  '));
-  process.stdout.write(`\n${lines.join('\n')}\ntargets: muster at most 1.6 x wrk and at most 0.75 x autocannon\n`);
-}
-
-function perRequest({ cpuUs, requests }: Cost): number {
-  return cpuUs / requests;
+  process.stdout.write(`\n${table(rows)}\ntargets: muster at most 1.6 x wrk and at most 0.75 x autocannon\n`);
 }
 
 async function muster(cluster: BenchCluster, url: string, seconds: number, nodeFlags: readonly string[]): Promise<Cost> {
@@ -151,34 +137,4 @@ async function beAutocannon(url: string, seconds: number): Promise<void> {
   const { user, system } = process.cpuUsage(before);
   const cost: Cost = { requests: requests.total, cpuUs: user + system, rssBytes: peakRssBytes(process.pid) };
   process.stdout.write(JSON.stringify(cost));
-}
-
-/** Runs a program on the measured core. The shell's own `time` reads the child's resource usage. */
-async function timed(program: string, args: readonly string[]): Promise<{ output: string; cpuUs: number; rssBytes: number }> {
-  const command = `TIMEFORMAT='cpu %3U %3S'; time taskset -c ${LOAD_CORE} "$@"`;
-  const shell = spawn('bash', ['-c', command, 'bash', program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  const listen = (text: Buffer): void => void (output += text.toString());
-  shell.stdout.on('data', listen);
-  shell.stderr.on('data', listen);
-  let rssBytes = 0;
-  const poll = setInterval(() => (rssBytes = Math.max(rssBytes, peakRssBytes(childOf(shell.pid ?? 0)))), RSS_POLL_MS);
-  await new Promise((resolve) => shell.once('close', resolve));
-  clearInterval(poll);
-  return { output, cpuUs: (numberIn(output, /cpu ([\d.]+)/) + numberIn(output, /cpu [\d.]+ ([\d.]+)/)) * 1e6, rssBytes };
-}
-
-function childOf(pid: number): number {
-  try {
-    return Number.parseInt(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'), 10);
-  } catch {
-    // It ended while we looked.
-    return 0;
-  }
-}
-
-function numberIn(text: string, pattern: RegExp): number {
-  const found = pattern.exec(text)?.[1];
-  if (found === undefined) throw new Error(`expected ${String(pattern)} in: ${text}`);
-  return Number(found);
 }

@@ -42,14 +42,29 @@ describe('a recorder', () => {
     expect(recorder.samples).toBe(8);
   });
 
-  test('a request that never reached a socket counts from when it was asked for', () => {
+  test.each([
+    ['never found a connection', { status: 0, startedUs: 150, endedUs: 350 }, { response_time: 250, blocked: 200 }],
+    [
+      'failed while TLS was negotiated',
+      { status: 0, startedUs: 150, endedUs: 350, connectingUs: 30 },
+      { response_time: 250, blocked: 200, connecting: 30 },
+    ],
+    [
+      'was sent and never answered',
+      { status: 0, startedUs: 150, sentUs: 200, endedUs: 350, sendingUs: 20, connectingUs: 30 },
+      { response_time: 250, blocked: 50, connecting: 30, tls_handshaking: 0, duration: 150, sending: 20 },
+    ],
+  ])('a request that %s has only the phases that it came through', (_, parts, expected) => {
     const recorder = new Recorder();
-    recorder.step('browse', 'get', 'GET').request(exchange({ status: 0, startedUs: 150, endedUs: 350 }), 100, 'connect-refused');
+    recorder.step('browse', 'get', 'GET').request(exchange({ sentUs: 0, firstByteUs: 0, ...parts }), 100, 'connect-reset');
     const sealed = recorder.seal();
-    expect(of(sealed, 'http_req_duration')[0]).toMatchObject({ value: { maxUs: 200 } });
-    expect(of(sealed, 'http_req_waiting')[0]).toMatchObject({ value: { maxUs: 0 } });
+    const metricOf = (series: number): string => sealed.defines.find(({ number }) => number === series)?.metric ?? '';
+    expect(Object.fromEntries(sealed.trends.map(({ series, maxUs }) => [metricOf(series).replace('http_req_', ''), maxUs]))).toEqual(
+      expected,
+    );
+    expect(recorder.samples).toBe(sealed.trends.length);
     expect(of(sealed, 'http_req_failed')[0]).toMatchObject({
-      tags: { status: '0', error: 'connect-refused' },
+      tags: { status: '0', error: 'connect-reset' },
       value: { passes: 1, fails: 0 },
     });
   });
@@ -137,7 +152,7 @@ describe('a recorder', () => {
 });
 
 function exchange(parts: Partial<Exchange>): Exchange {
-  return { ...newExchange(), status: 200, startedUs: 1, sentUs: 0, endedUs: 10, ...parts };
+  return { ...newExchange(), status: 200, startedUs: 1, sentUs: 2, firstByteUs: 3, endedUs: 10, ...parts };
 }
 
 /** The series of one metric with what was measured of each. */

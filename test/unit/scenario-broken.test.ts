@@ -224,6 +224,7 @@ const BROKEN: readonly (readonly [file: string, problems: Expected])[] = [
     ],
   ],
   ['target-credentials.yaml', [[1, 'target', 'a URL carries no user and password here: send an authorization header']]],
+  ['http-version.yaml', [[3, 'http.version', 'expected 1.1, 2 or auto, got 3']]],
   ['target-ftp.yaml', [[1, 'target', 'expected a URL such as http://127.0.0.1:8080: only http and https are']]],
   ['target-not-url.yaml', [[1, 'target', 'expected a URL such as http://127.0.0.1:8080, got "shop"']]],
   ['target-query.yaml', [[1, 'target', 'a target has no query and no fragment']]],

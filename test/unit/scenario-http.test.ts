@@ -54,11 +54,12 @@ describe('the section http', () => {
 
   test('compiles every key', async () => {
     const http = `{
-      connections: { shared: 50 }, redirects: 2, timeouts: { connect: 2s, firstByte: 500ms }, dns: { ttl: 0s, pick: first },
+      version: 2, connections: { shared: 50 }, redirects: 2, timeouts: { connect: 2s, firstByte: 500ms }, dns: { ttl: 0s, pick: first },
       hosts: { Shop.test: '10.0.0.5:8443', '*.cdn.test': '[::1]:81', 'a.test:80': 10.0.0.6 }, sourceAddresses: [10.0.0.7, '::1'],
       proxy: { http: 'http://10.0.0.9:3128', none: [.internal] },
       tls: { insecure: true, ca: cert.pem, cert: cert.pem, key: key.pem, passphrase: '\${env.SECRET}', serverName: shop, resumeSessions: false } }`;
     expect(await httpOf(http.replace(/\n\s*/g, ' '))).toEqual({
+      version: '2',
       connections: { kind: 'shared', max: 50 },
       redirects: 2,
       timeouts: { connectMs: 2000, firstByteMs: 500 },
@@ -75,6 +76,15 @@ describe('the section http', () => {
     } satisfies HttpSettings);
   });
 
+  test.each([
+    ['1.1', '1.1'],
+    ["'1.1'", '1.1'],
+    ["'2'", '2'],
+    ['auto', 'auto'],
+  ])('reads version %s as %s', async (written, version) => {
+    expect((await httpOf(`{ version: ${written} }`)).version).toBe(version);
+  });
+
   test('takes one proxy for both schemes, or the environment of the agents', async () => {
     const proxy = 'http://10.0.0.9:3128';
     expect((await httpOf(`{ proxy: '${proxy}' }`)).proxy).toEqual({ http: proxy, https: proxy, none: [], fromEnvironment: false });
@@ -85,6 +95,8 @@ describe('the section http', () => {
     ['{ connection: per-vu }', 'http.connection: unknown key "connection"; did you mean "connections"?'],
     ['{ connections: pooled }', 'http.connections: expected per-vu, per-iteration or { shared: 100 }, got "pooled"'],
     ['{ connections: { shared: 0 } }', 'http.connections.shared: expected connections per origin and agent, from 1 to 100000, got 0'],
+    ['{ version: 3 }', 'http.version: expected 1.1, 2 or auto, got 3'],
+    ['{ version: h2 }', 'http.version: expected 1.1, 2 or auto, got "h2"'],
     ['{ redirects: 101 }', 'http.redirects: expected a whole number of redirects from 0 to 100, got 101'],
     ['{ timeouts: { connect: soon } }', 'http.timeouts.connect: expected a duration from 1ms to 1h, got "soon"'],
     ['{ hosts: { a.test: "b:0" } }', 'http.hosts["a.test"]: expected a host, host:port or [IPv6]:port, got "b:0"'],

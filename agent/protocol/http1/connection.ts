@@ -1,29 +1,21 @@
-import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
-import type { Clock } from '../../../shared/base/index.ts';
 import type { RequestError } from '../../../shared/stats/index.ts';
 import type { Exchange, Origin } from '../exchange.ts';
 import { decodeBody } from '../decode-body.ts';
-import { nameConnectionError, type Stage } from './connection-errors.ts';
+import { StreamedBody, type RequestBody } from '../body.ts';
+import { BodyPump } from '../body-pump.ts';
 import type { Deadlines, Waiter } from './deadlines.ts';
-import type { Dialer } from './dialer.ts';
+import { Dial, type DialOwner, type DialShared } from './dial.ts';
 import type { Proxy } from './proxy.ts';
 import { throughProxy } from './proxy-head.ts';
 import { ResponseReader, type ResponseLimits } from './reader.ts';
-import { openTunnel } from './tunnel.ts';
 
 /** What all connections of an agent share. */
-export interface ConnectionShared {
-  readonly clock: Clock;
+export interface ConnectionShared extends DialShared {
   readonly limits: ResponseLimits;
   readonly deadlines: Deadlines;
-  /** One buffer for every socket: each read is used up before the next one begins. */
-  readonly readBuffer: Buffer;
-  readonly dialer: Dialer;
   /** 0 for none. */
   readonly connectUs: number;
   readonly firstByteUs: number;
-  openSockets: number;
   bytesSent: number;
   bytesReceived: number;
 }
@@ -35,7 +27,7 @@ const JOINED_BYTES_MAX = 16 * 1024;
 const KEEP_ALIVE_MARGIN_SECONDS = 1;
 
 /** One socket, one request at a time, no retries: every `send` is at most one request on the wire, so that requests add up. */
-export class Connection implements Waiter {
+export class Connection implements Waiter, DialOwner {
   readonly origin: Origin;
 
   deadlineUs = 0;
@@ -45,11 +37,11 @@ export class Connection implements Waiter {
 
   private readonly shared: ConnectionShared;
   private readonly reader: ResponseReader;
-  /** Requests over plain HTTP go to it whole; those over TLS through a tunnel that it opens. */
+  /** Requests over plain HTTP go to it whole. */
   private readonly proxy: Proxy | undefined;
-  private socket: Socket;
-  private stage: Stage = 'connecting';
-  private stageFromUs: number;
+  private readonly dial: Dial;
+  /** Of a streamed body under way. */
+  private pump: BodyPump | undefined = undefined;
   private exchange: Exchange | undefined = undefined;
   private onDone: ((exchange: Exchange) => void) | undefined = undefined;
   private reusableUntilUs = 0;
@@ -60,9 +52,8 @@ export class Connection implements Waiter {
     this.origin = origin;
     this.shared = shared;
     this.reader = new ResponseReader(shared.limits);
-    this.stageFromUs = nowUs;
-    this.proxy = shared.dialer.proxy(origin);
-    this.socket = this.connect();
+    this.proxy = origin.isTls ? undefined : shared.dialer.proxy(origin);
+    this.dial = new Dial(origin, shared, this, { protocols: ['http/1.1'], onBytes: this.takeBytes }, nowUs);
   }
 
   /** Whether it stands, is idle and will not be closed by the server at any moment. */
@@ -76,7 +67,7 @@ export class Connection implements Waiter {
     this.onDone = onDone;
     const { shared } = this;
     this.totalUs = fromUs + exchange.timeoutMs * 1000;
-    if (this.stage === 'open') {
+    if (this.dial.isOpen) {
       shared.deadlines.add(this, this.totalUs);
       this.write(exchange, nowUs);
     } else {
@@ -98,105 +89,30 @@ export class Connection implements Waiter {
     this.finish('timeout', nowUs);
   }
 
-  private connect(): Socket {
-    const { origin, shared } = this;
-    const { dialer } = shared;
-    const onread: OnReadOpts = {
-      buffer: shared.readBuffer,
-      callback: (byteCount) => {
-        this.takeBytes(shared.readBuffer, byteCount);
-        return true;
-      },
-    };
-    shared.openSockets++;
-    if (this.proxy !== undefined && origin.isTls) return this.connectThrough(this.proxy);
-    const base = { ...dialer.destination(origin), onread, noDelay: true };
-    const socket = origin.isTls ? connectTls({ ...base, ...dialer.tls(origin, ['http/1.1']) }) : connectTcp(base);
-    socket.on('connect', () => {
-      this.takeConnect();
-    });
-    this.listen(socket);
-    return socket;
-  }
-
-  /** A connection to the proxy, and TLS inside it once the proxy has opened the tunnel. */
-  private connectThrough(proxy: Proxy): Socket {
-    const { origin, shared } = this;
-    const outer = connectTcp({ ...shared.dialer.destination(origin), noDelay: true });
-    const fail = (error: RequestError): void => {
-      if (this.stage === 'connecting') this.finish(error, shared.clock.nowUs());
-    };
-    if (shared.dialer.looksUp(origin)) outer.on('lookup', () => (this.stageFromUs = shared.clock.nowUs()));
-    outer.on('error', (error: Error) => {
-      fail(nameConnectionError(error, this.stage));
-    });
-    outer.on('close', () => {
-      if (this.socket === outer) shared.openSockets--;
-      fail('connect-reset');
-    });
-    openTunnel(outer, origin, proxy, (isOpen) => {
-      if (!isOpen) {
-        fail('connect');
-        outer.destroy();
-        return;
-      }
-      this.takeConnect();
-      // The read buffer cannot be shared here: a socket within a socket brings its own.
-      this.socket = connectTls({ socket: outer, host: origin.host, ...shared.dialer.tls(origin, ['http/1.1']) });
-      this.socket.on('data', (bytes: Buffer) => {
-        this.takeBytes(bytes, bytes.length);
-      });
-      this.listen(this.socket);
-    });
-    return outer;
-  }
-
-  private listen(socket: Socket): void {
-    const { origin, shared } = this;
-    socket.on('end', () => {
-      this.takeEnd();
-    });
-    // It stays for the socket's whole life: errors that follow our own destroy find nothing left to finish.
-    socket.on('error', (error: Error) => {
-      if (this.stage === 'handshaking') shared.dialer.forgetSession(origin);
-      this.finish(nameConnectionError(error, this.stage), shared.clock.nowUs());
-    });
-    socket.on('close', () => {
-      shared.openSockets--;
-      this.finish('connect-reset', shared.clock.nowUs());
-    });
-    if (shared.dialer.looksUp(origin)) socket.on('lookup', () => (this.stageFromUs = shared.clock.nowUs()));
-    if (!origin.isTls) return;
-    socket.on('secureConnect', () => {
-      this.takeSecureConnect();
-    });
-    socket.on('session', (session: Buffer) => {
-      shared.dialer.rememberSession(origin, session);
-    });
-  }
-
-  private takeConnect(): void {
+  opened(nowUs: number): void {
     const { exchange } = this;
     if (exchange === undefined) return;
-    const nowUs = this.shared.clock.nowUs();
-    exchange.connectingUs = nowUs - this.stageFromUs;
-    this.stageFromUs = nowUs;
-    if (this.origin.isTls) this.stage = 'handshaking';
-    else this.open(exchange, nowUs);
-  }
-
-  private takeSecureConnect(): void {
-    const { exchange } = this;
-    if (exchange === undefined) return;
-    const nowUs = this.shared.clock.nowUs();
-    exchange.tlsUs = nowUs - this.stageFromUs;
-    this.open(exchange, nowUs);
-  }
-
-  private open(exchange: Exchange, nowUs: number): void {
-    this.stage = 'open';
+    exchange.connectingUs = this.dial.connectingUs;
+    exchange.tlsUs = this.dial.tlsUs;
     if (this.shared.connectUs !== 0) this.expectBy(this.totalUs);
     this.write(exchange, nowUs);
+  }
+
+  ended(nowUs: number): void {
+    if (this.exchange !== undefined) {
+      this.reader.end();
+      if (this.reader.isDone) {
+        this.destroy();
+        this.finish(undefined, nowUs);
+        return;
+      }
+    }
+    this.finish('connect-reset', nowUs);
+    this.destroy();
+  }
+
+  failed(error: RequestError, nowUs: number): void {
+    this.finish(error, nowUs);
   }
 
   private expectBy(deadlineUs: number): void {
@@ -206,31 +122,52 @@ export class Connection implements Waiter {
 
   private write(exchange: Exchange, nowUs: number): void {
     const { body } = exchange;
-    const head = this.proxy === undefined || this.origin.isTls ? exchange.head : throughProxy(exchange.head, this.origin, this.proxy);
+    const head = this.proxy === undefined ? exchange.head : throughProxy(exchange.head, this.origin, this.proxy);
     exchange.sentUs = nowUs;
     exchange.bytesSent = head.length;
     if (this.shared.firstByteUs !== 0) this.expectBy(Math.min(this.totalUs, nowUs + this.shared.firstByteUs));
     this.reader.begin(exchange.isHead, exchange.keepHeaders ? exchange.headers : undefined, exchange.keepBody);
+    const { socket } = this.dial;
     if (body === undefined) {
-      this.socket.write(head, 'latin1');
+      socket.write(head, 'latin1');
+    } else if (body instanceof StreamedBody) {
+      socket.write(head, 'latin1');
+      this.stream(exchange, body, nowUs);
     } else if (head.length + body.length <= JOINED_BYTES_MAX) {
       const joined = Buffer.allocUnsafe(head.length + body.length);
       joined.write(head, 'latin1');
       body.copy(joined, head.length);
-      this.socket.write(joined);
+      socket.write(joined);
     } else {
-      this.socket.cork();
-      this.socket.write(head, 'latin1');
-      this.socket.write(body, () => {
+      socket.cork();
+      socket.write(head, 'latin1');
+      socket.write(body, () => {
         // What the kernel did not take at once went out as the peer read it.
         if (this.exchange === exchange && exchange.sentUs === nowUs) exchange.sendingUs = this.shared.clock.nowUs() - nowUs;
       });
-      this.socket.uncork();
+      socket.uncork();
     }
   }
 
+  private stream(exchange: Exchange, body: StreamedBody, fromUs: number): void {
+    const { clock } = this.shared;
+    this.pump = new BodyPump(
+      body,
+      (bytes, taken) =>
+        this.dial.socket.write(bytes, (error) => {
+          if (error === null || error === undefined) taken();
+        }),
+      (isWhole) => {
+        const nowUs = clock.nowUs();
+        exchange.sendingUs = nowUs - fromUs;
+        if (!isWhole) this.finish('file-unreadable', nowUs);
+      },
+    );
+    this.pump.start();
+  }
+
   /** The hot path: everything between a response in the kernel and the next request there. Reads the clock once. */
-  private takeBytes(bytes: Buffer, byteCount: number): void {
+  private readonly takeBytes = (bytes: Buffer, byteCount: number): void => {
     const { exchange, reader, shared } = this;
     if (exchange === undefined) {
       // Nothing was asked: whatever this is, the next response could not be told from it.
@@ -254,26 +191,15 @@ export class Connection implements Waiter {
     } else if (reader.error !== undefined) {
       this.finish(reader.error, nowUs);
     }
-  }
-
-  /** The peer closed its side. */
-  private takeEnd(): void {
-    const nowUs = this.shared.clock.nowUs();
-    if (this.exchange !== undefined && this.stage === 'open') {
-      this.reader.end();
-      if (this.reader.isDone) {
-        this.destroy();
-        this.finish(undefined, nowUs);
-        return;
-      }
-    }
-    this.finish(this.stage === 'handshaking' ? 'tls' : 'connect-reset', nowUs);
-    this.destroy();
-  }
+  };
 
   /** A response may overtake a long body; the rest of it is then still on its way out. */
   private isRequestSent(exchange: Exchange): boolean {
-    return exchange.body === undefined || this.socket.writableLength === 0;
+    return exchange.body === undefined || this.unsentBytes(exchange.body) === 0;
+  }
+
+  private unsentBytes(body: RequestBody): number {
+    return this.pump === undefined ? this.dial.socket.writableLength : body.length - this.pump.sentBytes;
   }
 
   /** Ends the exchange in hand, if any; with an error the connection goes too. The callback comes last, for it may send again. */
@@ -285,12 +211,15 @@ export class Connection implements Waiter {
     shared.deadlines.remove(this);
     exchange.error = error;
     exchange.endedUs = nowUs;
-    if (exchange.sentUs !== 0) {
+    if (exchange.sentUs === 0) {
+      exchange.connectingUs = this.dial.connectingUs;
+      exchange.tlsUs = this.dial.tlsUs;
+    } else {
       exchange.status = reader.status;
       exchange.bodyBytes = reader.body.byteCount;
       exchange.location = reader.head.location;
       exchange.challenge = reader.head.challenge;
-      if (exchange.body !== undefined) exchange.bytesSent += exchange.body.length - this.socket.writableLength;
+      if (exchange.body !== undefined) this.settleBody(exchange, exchange.body);
       if (exchange.keepBody && error === undefined) {
         exchange.responseBody = reader.body.result();
         if (reader.head.contentEncoding !== '')
@@ -303,9 +232,17 @@ export class Connection implements Waiter {
     onDone(exchange);
   }
 
+  /** What did not leave before the end was being sent until then. */
+  private settleBody(exchange: Exchange, body: RequestBody): void {
+    const unsent = this.unsentBytes(body);
+    exchange.bytesSent += Math.max(0, body.length - unsent);
+    if (unsent > 0) exchange.sendingUs = exchange.endedUs - exchange.sentUs;
+    this.pump?.stop();
+    this.pump = undefined;
+  }
+
   private destroy(): void {
-    this.stage = 'closed';
     this.reusableUntilUs = 0;
-    this.socket.destroy();
+    this.dial.destroy();
   }
 }

@@ -17,8 +17,10 @@ export function openTunnel(socket: Socket, origin: Origin, { authorization }: Pr
     if (!reader.isComplete && !reader.isIllegal) return;
     socket.off('data', take);
     socket.pause();
-    // Behind the answer comes nothing until we speak: what does come was not sent by a server that waits for a TLS client.
-    done(reader.isComplete && reader.status >= 200 && reader.status < 300 && end === bytes.length);
+    const isOpen = reader.isComplete && reader.status >= 200 && reader.status < 300;
+    // Behind the answer a TLS server says nothing until we speak: what does come is not its own. One that speaks HTTP/2 may begin.
+    if (isOpen && !origin.isTls && end < bytes.length) socket.unshift(bytes.subarray(end));
+    done(isOpen && (!origin.isTls || end === bytes.length));
   };
   socket.on('connect', () => {
     const credentials = authorization === undefined ? '' : `proxy-authorization: ${authorization}\r\n`;

@@ -1,13 +1,17 @@
-import type { Clock } from '../../../shared/base/index.ts';
-import { HTTP_DEFAULTS, TLS_DEFAULTS, type ConnectionPolicy, type HttpSettings, type TlsSettings } from '../../../shared/plan/index.ts';
-import type { HttpClient } from '../exchange.ts';
-import { Http1Client } from './client.ts';
-import type { ConnectionShared } from './connection.ts';
-import { Deadlines } from './deadlines.ts';
-import { Dialer } from './dialer.ts';
-import { Origins, type Target } from './origin.ts';
-import { ConnectionPool } from './pool.ts';
-import { PooledClient } from './pooled-client.ts';
+import type { Clock } from '../../shared/base/index.ts';
+import { HTTP_DEFAULTS, TLS_DEFAULTS, type ConnectionPolicy, type HttpSettings, type TlsSettings } from '../../shared/plan/index.ts';
+import type { HttpClient } from './exchange.ts';
+import { Http1Client } from './http1/client.ts';
+import type { ConnectionShared } from './http1/connection.ts';
+import { Deadlines } from './http1/deadlines.ts';
+import { Dialer } from './http1/dialer.ts';
+import { Origins, type Target } from './http1/origin.ts';
+import { ConnectionPool } from './http1/pool.ts';
+import { Http2Client } from './http2/client.ts';
+import { Lanes } from './http2/lanes.ts';
+import { Negotiation } from './negotiation.ts';
+import { NegotiatingClient } from './negotiating-client.ts';
+import { PooledClient } from './http1/pooled-client.ts';
 
 export interface HttpContextOptions {
   readonly clock: Clock;
@@ -20,7 +24,7 @@ export interface HttpContextOptions {
   readonly http?: Partial<Omit<HttpSettings, 'tls'>>;
 }
 
-/** The HTTP/1.1 load path of one agent process. */
+/** The HTTP load path of one agent process. */
 export interface HttpContext {
   /** One per VU. */
   createClient(): HttpClient;
@@ -56,7 +60,7 @@ export function createHttpContext(options: HttpContextOptions): HttpContext {
     bytesReceived: 0,
   };
   return {
-    createClient: clientFactory(shared, settings.connections),
+    createClient: clientFactory(shared, settings),
     parseUrl: (url) => origins.parse(url),
     get openSockets() {
       return shared.openSockets;
@@ -71,7 +75,23 @@ export function createHttpContext(options: HttpContextOptions): HttpContext {
   };
 }
 
-function clientFactory(shared: ConnectionShared, policy: ConnectionPolicy): () => HttpClient {
+type MakeClient = () => HttpClient;
+
+function clientFactory(shared: ConnectionShared, { version, connections }: HttpSettings): MakeClient {
+  switch (version) {
+    case '1.1':
+      return http1Factory(shared, connections);
+    case '2':
+      return http2Factory(shared, connections);
+    case 'auto': {
+      const negotiation = new Negotiation(shared);
+      const [one, two] = [http1Factory(shared, connections), http2Factory(shared, connections)];
+      return () => new NegotiatingClient(shared, negotiation, one(), two());
+    }
+  }
+}
+
+function http1Factory(shared: ConnectionShared, policy: ConnectionPolicy): MakeClient {
   switch (policy.kind) {
     case 'per-vu':
       return () => new Http1Client(shared, false);
@@ -80,6 +100,22 @@ function clientFactory(shared: ConnectionShared, policy: ConnectionPolicy): () =
     case 'shared': {
       const pool = new ConnectionPool(shared, policy.max);
       return () => new PooledClient(shared, pool);
+    }
+  }
+}
+
+/** Origins to which one VU keeps connections over HTTP/2; as many as over HTTP/1.1. */
+const ORIGINS_MAX = 32;
+
+function http2Factory(shared: ConnectionShared, policy: ConnectionPolicy): MakeClient {
+  switch (policy.kind) {
+    case 'per-vu':
+      return () => new Http2Client(shared, new Lanes(shared, 1, ORIGINS_MAX), { isFreshPerIteration: false });
+    case 'per-iteration':
+      return () => new Http2Client(shared, new Lanes(shared, 1, ORIGINS_MAX), { isFreshPerIteration: true });
+    case 'shared': {
+      const lanes = new Lanes(shared, policy.max);
+      return () => new Http2Client(shared, lanes, { isFreshPerIteration: false });
     }
   }
 }
