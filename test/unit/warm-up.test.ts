@@ -45,8 +45,16 @@ describe('a recorder of a scenario that warms up', () => {
     const step = recorder.step('browse', 'get', 'GET');
     begin(ZERO_US);
     const endUs = ZERO_US + 2 * SECOND_US;
-    step.request({ ...newExchange(), status: 200, endedUs: endUs + 9 * SECOND_US }, endUs - 1, undefined);
-    step.request({ ...newExchange(), status: 200, endedUs: endUs + 9 * SECOND_US }, endUs, undefined);
+    const answered = {
+      ...newExchange(),
+      status: 200,
+      startedUs: endUs,
+      sentUs: endUs,
+      firstByteUs: endUs + 1,
+      endedUs: endUs + 9 * SECOND_US,
+    };
+    step.request(answered, endUs - 1, undefined);
+    step.request(answered, endUs, undefined);
     const sealed = recorder.seal();
     const requests = sealed.counters.map(({ series, count }) => [sealed.defines.find(({ number }) => number === series)?.tags, count]);
     const tags = { scenario: 'browse', name: 'get', method: 'GET', status: '200' };
