@@ -96,26 +96,27 @@ const urls = new Map();
 session.on('Debugger.scriptParsed', ({ params }) => urls.set(params.scriptId, params.url));
 let last = Atomics.load(beat, 0);
 let sinceMs = performance.now();
+let beatMs = sinceMs;
 let lookedMs = sinceMs;
 let haltedMs = -Infinity;
 let isHalting = false;
 let isEnding = false;
 let halt;
 const tell = () => {
-  if (halt !== undefined) parentPort.postMessage({ ...halt, blockedMs: performance.now() - sinceMs });
+  if (halt !== undefined) parentPort.postMessage({ ...halt, blockedMs: performance.now() - beatMs });
   halt = undefined;
 };
 setInterval(() => {
   const nowMs = performance.now();
   const now = Atomics.load(beat, 0);
-  // Where this thread was held up too, the whole process or machine was.
-  if (nowMs - lookedMs > 3 * ${BEAT_MS}) sinceMs = nowMs;
+  // Where this thread was held up too, the whole process or machine was: that time is nobody's fault.
+  sinceMs += Math.max(0, nowMs - lookedMs - 2 * ${BEAT_MS});
   lookedMs = nowMs;
   if (isHalting) return;
   if (now !== last) {
     tell();
     last = now;
-    sinceMs = nowMs;
+    sinceMs = beatMs = nowMs;
   } else if (nowMs - sinceMs > ${BLOCKED_MS} && nowMs - haltedMs > ${HALT_EVERY_MS}) {
     haltedMs = nowMs;
     isHalting = true;
