@@ -112,7 +112,13 @@ class World {
     const recorder = new Recorder();
     const slots = new Slots();
     const http = this.network();
-    const program = compileProgram(flow, 's', recorder, { slots, rows: {}, seed: SEED, http, files: new WorkloadFiles({}, () => undefined) });
+    const program = compileProgram(flow, 's', recorder, {
+      slots,
+      rows: {},
+      seed: SEED,
+      http,
+      files: new WorkloadFiles({}, () => undefined),
+    });
     const around: Surroundings = {
       clock: { nowUs: () => this.nowUs } as Surroundings['clock'],
       recorder: recorder.scenario('s'),
