@@ -12,6 +12,7 @@ import type { SealedInterval } from './outbox.ts';
 import { Pacer } from './pacer.ts';
 import { createHttpContext, type HttpContext } from './protocol/index.ts';
 import type { Recorder } from './recorder.ts';
+import { settleHeap } from './settle-heap.ts';
 import type { StoredFiles } from './stored-files.ts';
 import { createRecorder } from './warm-up.ts';
 
@@ -48,6 +49,9 @@ export interface EngineResult {
   /** How late the run's zero was noticed, microseconds. */
   readonly startErrorUs: number;
 }
+
+/** So long before the run's zero there is time to put the heap in order. */
+const SETTLE_BEFORE_US = 200_000;
 
 /** Runs one agent's share of a plan: pacer → executors → actors → sockets → recorder → sealed intervals.
  *  `prepare` does everything that takes time; `run` begins at one instant. */
@@ -93,7 +97,7 @@ export class Engine {
     this.flows = flows;
     this.intervalUs = options.plan.intervalMs * 1000;
     this.health = new HealthMonitor(options.clock);
-    this.pacer = new Pacer(options.clock, (nowUs) => this.turn(nowUs), options.plan.pacing);
+    this.pacer = new Pacer(options.clock, (nowUs, isLast) => this.turn(nowUs, isLast), options.plan.pacing);
   }
 
   /** Runs the whole plan from `zeroUs` (agent clock) and resolves when its last iteration is over and sealed. Call once. */
@@ -106,6 +110,7 @@ export class Engine {
     // Only functions can block the loop in a place that nobody knows.
     const watch = origin === undefined ? undefined : new LoopWatch(origin);
     this.executors = this.options.plan.scenarios.map((scenario) => this.executor(scenario));
+    if (zeroUs - this.options.clock.nowUs() > SETTLE_BEFORE_US) settleHeap();
     await new Promise<void>((resolve) => {
       this.finish = resolve;
       this.pacer.wake();
@@ -190,7 +195,7 @@ export class Engine {
   }
 
   /** One turn: everything in it sees the same `nowUs`. */
-  private turn(nowUs: number): number {
+  private turn(nowUs: number, isLast: boolean): number {
     if (nowUs < this.zeroUs) return this.zeroUs;
     this.beforeSample(nowUs);
     const elapsedUs = nowUs - this.zeroUs;
@@ -198,7 +203,7 @@ export class Engine {
     let dueUs = Infinity;
     let isDone = true;
     for (const executor of this.executors) {
-      executor.turn(elapsedUs);
+      executor.turn(elapsedUs, isLast);
       dueUs = Math.min(dueUs, executor.dueUs);
       isDone &&= executor.isDone;
     }

@@ -6,6 +6,7 @@ import { ID_PATTERN } from '../shared/wire/index.ts';
 import { runAgent, type AgentOptions } from './agent.ts';
 import { catchStrays } from './catch-strays.ts';
 import { rehearse } from './rehearsal.ts';
+import { keepCompiledCode } from './settle-heap.ts';
 
 /** The agent process: one engine. Its options come as one JSON object in `MUSTER_AGENT_OPTIONS`, put there by the `muster agent` and
  *  `muster run` commands, which own the command line. With an IPC channel it ends when its parent does. */
@@ -22,7 +23,8 @@ catchStrays(log);
 
 try {
   const given = options();
-  await rehearse(systemClock);
+  keepCompiledCode();
+  if (process.env['MUSTER_REHEARSAL'] !== 'off') await rehearse(systemClock);
   await runAgent(given, systemClock, log, ending.signal);
   process.exitCode = EXIT_CODES.passed.code;
 } catch (thrown) {

@@ -2,8 +2,10 @@ import type { Clock } from '../shared/base/index.ts';
 import type { Pacing } from '../shared/plan/index.ts';
 import { createRelaxedSleeper, createSleeper, type Sleeper } from './sleeper.ts';
 
-/** Called once per turn with the one reading of the clock that everybody in the turn sees; returns the next instant something is due. */
-export type Turn = (nowUs: number) => number;
+/** Called once per turn with the one reading of the clock that everybody in the turn sees; returns the next instant something is due.
+ *  `isLast`: everything that the loop had to read is read, so whoever could hope for an answer to come first need not wait longer.
+ *  What is left for such a turn stays due. */
+export type Turn = (nowUs: number, isLast: boolean) => number;
 
 /** A due instant nearer than this is not worth a sleep: waking the thread takes longer. The loop turns instead, I/O in between.
  *  Who is relaxed about a millisecond does not turn for less than one. */
@@ -29,12 +31,12 @@ export class Pacer {
 
   /** Runs a turn now and sleeps until what it says is due next. Call it to start, and when something became due earlier. */
   readonly wake = (): void => {
-    if (!this.isClosed) this.run(this.clock.nowUs());
+    if (!this.isClosed) this.run(this.clock.nowUs(), false);
   };
 
   /** For whoever just read the clock anyway (a response arrived): fires what is due without waiting for the next wake-up. */
   notice(nowUs: number): void {
-    if (nowUs >= this.dueUs && !this.isClosed) this.run(nowUs);
+    if (nowUs >= this.dueUs && !this.isClosed) this.run(nowUs, false);
   }
 
   async close(): Promise<void> {
@@ -42,10 +44,10 @@ export class Pacer {
     await this.sleeper.close();
   }
 
-  private run(nowUs: number): void {
+  private run(nowUs: number, isLast: boolean): void {
     // Nothing is due while the turn runs: a response noticed inside it must not start another.
     this.dueUs = Infinity;
-    this.dueUs = this.turn(nowUs);
+    this.dueUs = this.turn(nowUs, isLast);
     const waitUs = this.dueUs - nowUs;
     if (waitUs > this.spinBelowUs) {
       this.sleeper.sleepUntil(this.dueUs);
@@ -58,6 +60,6 @@ export class Pacer {
 
   private readonly spun = (): void => {
     this.isSpinning = false;
-    this.wake();
+    if (!this.isClosed) this.run(this.clock.nowUs(), true);
   };
 }

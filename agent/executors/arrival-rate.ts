@@ -19,8 +19,9 @@ export class ArrivalRate implements Executor {
   private readonly waiting = new WaitingLine(WAITING_MAX);
   /** Owned VUs that have not been needed yet, lowest number last. */
   private readonly unused: number[];
-  /** Free actors; the last one used is used again first, so few connections carry a light load. */
+  /** Free actors; the last one used is used again first, so few connections carry a light load. The `fresh` first ones were never used. */
   private readonly free: Actor[] = [];
+  private fresh = 0;
   private readonly actors: Actor[] = [];
   /** When each VU's iteration under way started, by the VU's number; 0 while it is free. */
   private readonly startedAtUs: Float64Array;
@@ -42,6 +43,7 @@ export class ArrivalRate implements Executor {
     this.graceEndsUs = endUs(scenario) + scenario.gracefulStopUs;
     const ready = Math.min(this.unused.length, Math.ceil((scenario.load.preAllocatedVus * this.unused.length) / scenario.load.maxVus));
     for (let i = 0; i < ready; i++) this.free.push(this.create(this.unused.pop() ?? 0));
+    this.fresh = ready;
   }
 
   get dueUs(): number {
@@ -60,9 +62,13 @@ export class ArrivalRate implements Executor {
     return this.busyCount;
   }
 
-  turn(nowUs: number): void {
+  /** An arrival takes a VU that has not been used yet only when no answer that is already here could free one: after a stall of some
+   *  milliseconds the answers wait together with the arrivals. Opening a connection for each of those costs as much as the time until the
+   *  next arrival at some thousand a second, so the backlog would feed itself until all VUs are in use. */
+  turn(nowUs: number, isLast: boolean): void {
     const { stripe } = this;
     while (stripe.instantUs <= nowUs && stripe.instantUs < this.cutUs && !this.isOver) {
+      if (!isLast && this.free.length === this.fresh && this.fresh + this.unused.length > 0) break;
       const { index, instantUs } = stripe;
       stripe.advance();
       this.context.observeLag(nowUs - instantUs);
@@ -105,6 +111,7 @@ export class ArrivalRate implements Executor {
 
   private arrive(index: number, intendedUs: number, nowUs: number): void {
     const actor = this.free.pop() ?? this.another();
+    this.fresh = Math.min(this.fresh, this.free.length);
     if (actor !== undefined) this.begin(actor, index, intendedUs, nowUs);
     else if (!this.waiting.push(index, intendedUs)) this.drop(intendedUs);
   }

@@ -11,8 +11,9 @@ export interface Executor {
   /** True when every iteration is over and none will start. */
   readonly isDone: boolean;
   readonly activeVus: number;
-  /** Starts whatever is due at run-relative `nowUs`. */
-  turn(nowUs: number): void;
+  /** Starts whatever is due at run-relative `nowUs`. Unless this is the loop's last turn before it looks for answers again, an arrival
+   *  that would need one more VU may be left due. */
+  turn(nowUs: number, isLast: boolean): void;
   /** An actor of this executor has ended its iteration, at `endedAtUs` on the agent's clock. */
   ended(actor: Actor, isCompleted: boolean, endedAtUs: number): void;
   /** The plan ends at `atUs`: nothing planned at or after it starts; iterations under way have `graceUs` to end. */

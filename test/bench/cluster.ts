@@ -44,6 +44,8 @@ export interface AgentConditions {
   readonly nodeFlags?: readonly string[];
   /** Its scheduling priority, as nice(1) takes it. */
   readonly nice?: string;
+  /** The cores that it may use, as taskset(1) takes them; the measured one when absent. */
+  readonly cores?: string;
 }
 
 const executeFile = promisify(execFile);
@@ -78,7 +80,7 @@ export class BenchCluster {
   }
 
   /** Runs a scenario, an object or the text of a TypeScript module, on one agent, started for it: every run warms up for itself, as every peer does. */
-  async run(scenario: object | string, { nodeFlags = [], nice = '0' }: AgentConditions = {}): Promise<MeasuredRun> {
+  async run(scenario: object | string, { nodeFlags = [], nice = '0', cores = LOAD_CORE }: AgentConditions = {}): Promise<MeasuredRun> {
     const name = `run-${++this.runs}`;
     const file = join(this.directory, `${name}.${typeof scenario === 'string' ? 'ts' : 'yaml'}`);
     const out = join(this.directory, name);
@@ -86,7 +88,7 @@ export class BenchCluster {
     await writeFile(file, typeof scenario === 'string' ? scenario : JSON.stringify(scenario));
     const options = { agentId: name, coordinator: this.address, natsUrl: this.nats.url };
     const program = [process.execPath, ...nodeFlags, join(this.build, 'agent', 'main.js')];
-    const agent = spawn('nice', ['-n', nice, 'taskset', '-c', LOAD_CORE, ...program], {
+    const agent = spawn('nice', ['-n', nice, 'taskset', '-c', cores, ...program], {
       // The channel is the agent's lifeline: it ends when we do.
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, MUSTER_AGENT_OPTIONS: JSON.stringify(options), MUSTER_AGENT_LOG: 'info' },

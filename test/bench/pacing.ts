@@ -3,7 +3,7 @@
  *  long the scheduler kept the agent waiting for the core.
  *
  *    npm run bench:pacing -- [--runs 5] [--seconds 15] [--rate 1000] [--rate 5000] [--build dist] [--build other-dist] [--nice -15]
- *                             [--pacing precise] [--pacing relaxed]
+ *                             [--cores 0] [--pacing precise] [--pacing relaxed]
  *
  *  Several builds run in turn, for before and after. On a machine that others use, `--nice` below 0 (root only) puts the agent and the
  *  bare timer before their work, which comes near to having the machine alone. */
@@ -50,6 +50,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '15' },
     rate: { type: 'string', multiple: true, default: ['1000', '5000'] },
     nice: { type: 'string', default: '0' },
+    cores: { type: 'string', default: LOAD_CORE },
     pacing: { type: 'string', multiple: true, default: ['precise'] },
     build: { type: 'string', multiple: true, default: ['dist'] },
   },
@@ -96,13 +97,15 @@ async function bench(runs: number, seconds: number, rates: readonly number[], bu
 async function measure(cluster: BenchCluster, url: string, rate: number, seconds: number, pacing: string): Promise<Sample> {
   const { stdout } = await promisify(execFile)('nice', ['-n', values.nice, 'taskset', '-c', LOAD_CORE, process.execPath, '-e', NOISE]);
   const arrivals = { executor: 'constant-arrival-rate', rate, duration: `${seconds}s`, maxVUs: VUS, flow: [{ get: '/' }] };
-  const { lag, warmLagP99, coresByHealth, keptWaitingUs, requests, failed } = await cluster.run({
+  const scenario = {
     name: 'pacing',
     // An older build does not know the key.
     ...(pacing === 'precise' ? {} : { pacing }),
     target: url,
     scenarios: { arrivals },
-  });
+  };
+  const conditions = { nice: values.nice, cores: values.cores };
+  const { lag, warmLagP99, coresByHealth, keptWaitingUs, requests, failed } = await cluster.run(scenario, conditions);
   if (requests !== rate * seconds || failed > 0) throw new Error(`${requests} requests of ${rate * seconds}, ${failed} failed`);
   return { lag, warmLagP99, cores: coresByHealth, keptWaitingMs: keptWaitingUs / 1000 / seconds, noise: JSON.parse(stdout) as Lateness };
 }

@@ -44,9 +44,9 @@ export class DrivenExecutor {
     return this.actors.filter(({ running }) => running !== undefined).sort((a, b) => a.startedNumber - b.startedNumber);
   }
 
-  turnAt(us: number): void {
+  turnAt(us: number, isLast = true): void {
     this.nowUs = us;
-    this.executor.turn(us);
+    this.executor.turn(us, isLast);
   }
 
   /** An iteration ends by itself, now. */

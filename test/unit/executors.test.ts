@@ -28,6 +28,27 @@ describe('an arrival-rate executor', () => {
     expect(new Set(driven.started.map(({ vu }) => vu)).size).toBe(1);
   });
 
+  test('after a stall, arrivals take the VUs that answers already here set free, before they take new ones', () => {
+    const driven = new DrivenExecutor(openScenario({ preAllocatedVus: 3, maxVus: 5 }), oneEpoch('a'), 'a');
+    driven.turnAt(0);
+    // Three arrivals are due and one answer is still to be read: they wait for it, and stay due.
+    driven.turnAt(350_000, false);
+    expect(driven.started).toHaveLength(1);
+    expect(driven.executor.dueUs).toBeCloseTo(100_000, 3);
+    driven.complete(driven.busy[0]);
+    driven.turnAt(350_001, false);
+    expect(driven.started.map(({ vu, index }) => ({ vu, index }))).toEqual([
+      { vu: 2, index: 0 },
+      { vu: 2, index: 1 },
+    ]);
+    // Nothing more is to be read: now new ones are used, those that are ready first.
+    driven.turnAt(350_002, true);
+    expect(driven.started.map(({ vu, index }) => ({ vu, index })).slice(2)).toEqual([
+      { vu: 1, index: 2 },
+      { vu: 0, index: 3 },
+    ]);
+  });
+
   test('an arrival without a free VU waits, keeps its instant, and is next when a VU is free', () => {
     const driven = new DrivenExecutor(openScenario({ maxVus: 2 }), oneEpoch('a'), 'a');
     driven.turnAt(450_000);
