@@ -10,7 +10,8 @@ export interface MergedInterval {
 }
 
 export type AddResult =
-  | { readonly kind: 'added'; readonly samples: number }
+  /** `defined`: the run's series behind a number of this batch. */
+  | { readonly kind: 'added'; readonly samples: number; readonly defined: (series: number) => Series }
   /** The key was added before; nothing changed. */
   | { readonly kind: 'duplicate'; readonly samples: number };
 
@@ -68,7 +69,7 @@ export class Rollup {
       isFinal: batch.isFinal,
     });
     this.merged += samples;
-    return { kind: 'added', samples };
+    return { kind: 'added', samples, defined: (series) => incarnation.definition(series) };
   }
 
   /** Totals of the run so far. */
