@@ -1,7 +1,7 @@
 import { reasonOf, type Log } from '../shared/base/index.ts';
-import { countedFromUs, countedUs, endUs, type Plan } from '../shared/plan/index.ts';
+import { loadEndUs, type Plan } from '../shared/plan/index.ts';
 import { responseOf, type BundleWriter } from '../shared/report/index.ts';
-import { HealthWatch, ThresholdWatch, type Threshold, type Verdict } from '../shared/sla/index.ts';
+import { countingOf, HealthWatch, ThresholdWatch, type Threshold, type Verdict } from '../shared/sla/index.ts';
 import {
   addEncoded,
   Histogram,
@@ -38,10 +38,7 @@ export class Collector {
 
   constructor(plan: Plan, thresholds: readonly Threshold[], bundle: BundleWriter, log: Log) {
     this.intervalUs = plan.intervalMs * 1000;
-    this.thresholds = new ThresholdWatch(thresholds, this.intervalUs, Math.max(...plan.scenarios.map(endUs)), {
-      fromUs: (tags) => countedFromUs(plan, tags),
-      us: (tags, untilUs) => countedUs(plan, tags, untilUs),
-    });
+    this.thresholds = new ThresholdWatch(thresholds, this.intervalUs, loadEndUs(plan), countingOf(plan.scenarios));
     this.bundle = bundle;
     this.log = log;
   }

@@ -1,12 +1,12 @@
-import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { AppError, reasonOf } from '../base/index.ts';
+import type { CountedScenario } from '../sla/index.ts';
 import { parseHlog, type HlogLine } from './hlog.ts';
 import type { AgentLine } from './interval-lines.ts';
 import { parseResultLines, type ResultLine } from './parse-result-lines.ts';
 import { parseSummary } from './parse-summary.ts';
+import { readLines } from './read-lines.ts';
 import type { Summary } from './summary.ts';
 
 /** Files of a run bundle. */
@@ -22,9 +22,13 @@ export const BUNDLE_FILES = {
 export interface Manifest {
   readonly schemaVersion: 1;
   readonly run: { readonly id: string; readonly name: string; readonly startedAt: string };
+  /** The runs that were merged into this one; absent where it is one run. */
+  readonly merged?: readonly Manifest['run'][];
   readonly intervalMs: number;
   readonly scenario: unknown;
   readonly plan: unknown;
+  /** Which time of the run counts for thresholds. Absent in bundles of older versions: then all of it. */
+  readonly counting?: { readonly loadEndUs: number; readonly scenarios: readonly CountedScenario[] };
   /** Ids, versions, labels, clock offsets. */
   readonly agents: readonly unknown[];
   readonly epochs: readonly unknown[];
@@ -93,15 +97,4 @@ function parseManifest(unknown: unknown, path: string): Manifest {
 
 async function* onlyAgents(lines: AsyncIterable<ResultLine>): AsyncGenerator<AgentLine> {
   for await (const line of lines) if ('agent' in line) yield line;
-}
-
-async function* readLines(path: string): AsyncGenerator<string> {
-  const stream = createReadStream(path, 'utf8');
-  try {
-    yield* createInterface({ input: stream, crlfDelay: Infinity });
-  } catch (cause) {
-    throw new AppError('BUNDLE_INVALID', `${path}: expected a readable file: ${reasonOf(cause)}`, { cause });
-  } finally {
-    stream.destroy();
-  }
 }

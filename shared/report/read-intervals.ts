@@ -2,7 +2,7 @@ import { AppError } from '../base/index.ts';
 import { addValue, emptyValue, seriesKey, type MetricKind, type Series, type SeriesValue, type Tags } from '../stats/index.ts';
 import type { Bundle } from './bundle.ts';
 import type { HlogLine } from './hlog.ts';
-import type { AgentLine, ClosedLine } from './interval-lines.ts';
+import type { AgentLine, ClosedLine, Defined } from './interval-lines.ts';
 
 /** One interval of all agents together. */
 export interface Interval {
@@ -22,14 +22,27 @@ export interface Interval {
  *  in which nothing was measured may be absent. Holds one interval at a time, and what agents sent ahead of it.
  *  Throws `BUNDLE_INVALID` with the line number, and when the two growing files do not belong together. */
 export async function* readIntervals(bundle: Bundle): AsyncGenerator<Interval> {
+  for await (const part of replayBundle(bundle)) if ('index' in part) yield part;
+}
+
+/** A line of an agent, and what its numbers of series mean. */
+export interface ReplayedLine {
+  readonly line: AgentLine;
+  readonly defined: Defined;
+}
+
+/** A bundle as it was written: lines of agents as they came in, and every interval where it ended. Throws as `readIntervals` does. */
+export async function* replayBundle(bundle: Bundle): AsyncGenerator<ReplayedLine | Interval> {
   const lengthUs = bundle.manifest.intervalMs * 1_000;
   const log = bundle.intervals();
   const opened = new OpenedIntervals();
   let closed = 0;
   for await (const line of bundle.resultLines()) {
     if ('series' in line) opened.define(line.series);
-    else if ('agent' in line) opened.add(line);
-    else {
+    else if ('agent' in line) {
+      opened.add(line);
+      yield { line, defined: opened.defined };
+    } else {
       closed++;
       const startUs = line.closed * lengthUs;
       const trends = await takeTrends(log, opened.trends(line), startUs, bundle.dir);
@@ -111,15 +124,25 @@ interface Definition {
   readonly metric: string;
   readonly kind: MetricKind;
   readonly tags: Tags;
+  /** The same for the same series, under whatever number it stands. */
+  readonly key: string;
 }
 
 /** What agents sent into intervals that are not closed yet, added as the coordinator added it. */
 class OpenedIntervals {
   private readonly definitions = new Map<number, Definition>();
-  private readonly open = new Map<number, { fromIndex: number; readonly series: Map<number, Series> }>();
+  private readonly open = new Map<number, { fromIndex: number; readonly series: Map<string, Series> }>();
+
+  readonly defined: Defined = (number) => {
+    const definition = this.definitions.get(number);
+    if (definition === undefined) throw undeclared(number);
+    return definition;
+  };
 
   define(series: readonly (readonly [number, string, MetricKind, Tags])[]): void {
-    for (const [number, metric, kind, tags] of series) this.definitions.set(number, { metric, kind, tags });
+    for (const [number, metric, kind, tags] of series) {
+      this.definitions.set(number, { metric, kind, tags, key: seriesKey(metric, tags) });
+    }
   }
 
   /** A batch over several intervals counts in the last of them, as its trends do. */
@@ -150,23 +173,25 @@ class OpenedIntervals {
     });
   }
 
-  private addValue(into: Map<number, Series>, number: number, value: SeriesValue): void {
-    let series = into.get(number);
+  private addValue(into: Map<string, Series>, number: number, value: SeriesValue): void {
+    const { metric, tags, key } = this.definition(number, value.kind);
+    let series = into.get(key);
     if (series === undefined) {
-      const { metric, tags } = this.definition(number, value.kind);
       series = { metric, tags, value: emptyValue(value.kind) };
-      into.set(number, series);
+      into.set(key, series);
     }
     addValue(series.value, value);
   }
 
   private definition(number: number, kind: MetricKind): Definition {
     const definition = this.definitions.get(number);
-    if (definition?.kind !== kind) {
-      throw new AppError('BUNDLE_INVALID', `intervals.ndjson: series ${number} is used as a ${kind} and was not declared as one`);
-    }
+    if (definition?.kind !== kind) throw undeclared(number, kind);
     return definition;
   }
+}
+
+function undeclared(number: number, kind = 'series'): AppError {
+  return new AppError('BUNDLE_INVALID', `intervals.ndjson: series ${number} is used as a ${kind} and was not declared as one`);
 }
 
 function addTo(all: Map<string, Series>, one: Series): void {

@@ -1,7 +1,7 @@
 import { decodeBuckets } from './hdr-codec.ts';
 import { BucketList } from './histogram.ts';
 import type { Batch, Health, ScenarioLedger, TrendSlice } from './interval.ts';
-import { addValue, emptyValue, seriesKey, type GaugeValue, type Series, type SeriesValue, type Tags } from './series.ts';
+import { addLater, addValue, emptyValue, seriesKey, type GaugeValue, type Series, type SeriesValue, type Tags } from './series.ts';
 
 /** One interval with the batches of all agents added together. */
 export interface MergedInterval {
@@ -169,15 +169,7 @@ export class Rollup {
   }
 
   private keepGauge(metric: string, tags: Tags, gauge: GaugeValue): void {
-    const total = this.total(metric, 'gauge', tags).value;
-    if (total.kind !== 'gauge') return;
-    if (gauge.atUs !== undefined) {
-      addValue(total, gauge);
-      return;
-    }
-    total.value = gauge.value;
-    total.min = Math.min(total.min, gauge.min);
-    total.max = Math.max(total.max, gauge.max);
+    addLater(this.total(metric, 'gauge', tags).value, gauge);
   }
 
   private interval(index: number): OpenInterval {

@@ -3,18 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Collector } from '../../coordinator/collector.ts';
-import { createLog } from '../../shared/base/index.ts';
-import {
-  BUNDLE_FILES,
-  BundleWriter,
-  formatHlogLine,
-  groupHlog,
-  parseHlog,
-  readBundle,
-  readIntervals,
-  summarise,
-} from '../../shared/report/index.ts';
+import { BUNDLE_FILES, formatHlogLine, groupHlog, parseHlog, readBundle, readIntervals } from '../../shared/report/index.ts';
 import {
   addValue,
   emptyValue,
@@ -25,6 +14,7 @@ import {
   type Series,
   type SeriesDefinition,
 } from '../../shared/stats/index.ts';
+import { writeBundle } from '../support/bundles.ts';
 import { sealedInterval, trendSlice } from '../support/intervals.ts';
 import { openScenario } from '../support/plans.ts';
 
@@ -193,29 +183,7 @@ function shuffled(queues: Batch[][], picks: fc.Stream<number>): Batch[] {
 async function withBundle(batches: readonly Batch[], use: (dir: string) => Promise<void>): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'muster-read-'));
   try {
-    const writer = await BundleWriter.open(dir, 0);
-    const collector = new Collector(PLAN, [], writer, createLog('test', 'silent'));
-    collector.expect(new Set(batches.map(({ key }) => key.agent)));
-    for (const batch of batches) collector.add(batch);
-    collector.finish();
-    expect(collector.refused).toEqual([]);
-    const run = { id: 'r', name: 'read', startedAt: new Date(0).toISOString() };
-    await writer.writeRun({ schemaVersion: 1, run, intervalMs: 500, scenario: '', plan: {}, agents: [], epochs: [], events: [] });
-    const samples = { recorded: 0, merged: 0, missing: 0, duplicate: 0 };
-    await writer.writeSummary(
-      summarise({
-        run: { ...run, agents: { planned: 1, reported: 1, lost: 0 } },
-        durationUs: 1,
-        ledger: { planned: 0, started: 0, dropped: 0, undelivered: 0, unknown: 0, completed: 0, interrupted: 0, samples },
-        validity: { grade: 'valid', reasons: [] },
-        totals: collector.totals,
-        verdicts: [],
-        health: [],
-        agentsLost: [],
-      }),
-    );
-    await writer.close();
-    expect(writer.failure).toBeUndefined();
+    await writeBundle(dir, { plan: PLAN, batches });
     await use(dir);
   } finally {
     await rm(dir, { recursive: true, force: true });
