@@ -1,8 +1,18 @@
 import { reasonOf, type Log } from '../shared/base/index.ts';
-import { countedFromUs, countedUs, endUs, type Plan } from '../shared/plan/index.ts';
-import type { BundleWriter } from '../shared/report/index.ts';
-import { HealthWatch, ThresholdWatch, type Threshold, type Verdict } from '../shared/sla/index.ts';
-import { Histogram, Rollup, selectValue, type Batch, type MergedInterval } from '../shared/stats/index.ts';
+import { loadEndUs, type Plan } from '../shared/plan/index.ts';
+import { responseOf, type BundleWriter } from '../shared/report/index.ts';
+import { countingOf, HealthWatch, ThresholdWatch, type Threshold, type Verdict } from '../shared/sla/index.ts';
+import {
+  addEncoded,
+  Histogram,
+  isPartOfTotals,
+  Rollup,
+  selectValue,
+  type AddResult,
+  type Batch,
+  type MergedInterval,
+  type Series,
+} from '../shared/stats/index.ts';
 
 /** Intervals over which the live percentiles are taken. */
 const LIVE_INTERVALS = 3;
@@ -17,6 +27,8 @@ export class Collector {
   private readonly intervalUs: number;
   private readonly log: Log;
   private readonly latest: MergedInterval[] = [];
+  /** Filled and emptied for every batch, so that nothing is allocated. */
+  private readonly response = new Histogram();
   /** Agents whose intervals are waited for before an interval is closed. */
   private expected: ReadonlySet<string> = new Set();
   private closedBefore = 0;
@@ -26,10 +38,7 @@ export class Collector {
 
   constructor(plan: Plan, thresholds: readonly Threshold[], bundle: BundleWriter, log: Log) {
     this.intervalUs = plan.intervalMs * 1000;
-    this.thresholds = new ThresholdWatch(thresholds, this.intervalUs, Math.max(...plan.scenarios.map(endUs)), {
-      fromUs: (tags) => countedFromUs(plan, tags),
-      us: (tags, untilUs) => countedUs(plan, tags, untilUs),
-    });
+    this.thresholds = new ThresholdWatch(thresholds, this.intervalUs, loadEndUs(plan), countingOf(plan.scenarios));
     this.bundle = bundle;
     this.log = log;
   }
@@ -40,16 +49,11 @@ export class Collector {
   }
 
   add(batch: Batch): void {
-    try {
-      if (this.rollup.add(batch).kind === 'duplicate') return;
-    } catch (thrown) {
-      // A batch that contradicts itself or its sender: counted as missing rather than merged half.
-      this.refuse(reasonOf(thrown));
-      return;
-    }
-    const { key, intervalIndex, intervalCount, ledgers, health, samplesRecorded, isFinal } = batch;
-    this.health.add(key.agent, health);
-    void this.bundle.appendAgentLine({ ...key, intervalIndex, intervalCount, samplesRecorded, ledgers, health, isFinal });
+    const added = this.addOrRefuse(batch);
+    if (added?.kind !== 'added') return;
+    this.health.add(batch.key.agent, batch.health);
+    this.addResponse(batch, added.defined);
+    void this.bundle.appendBatch({ ...batch, response: responseOf(this.response) }, added.defined);
     this.closeComplete();
   }
 
@@ -91,6 +95,27 @@ export class Collector {
       if (value?.kind === 'trend') sum.add(value.histogram);
     }
     return sum;
+  }
+
+  private addOrRefuse(batch: Batch): AddResult | undefined {
+    try {
+      return this.rollup.add(batch);
+    } catch (thrown) {
+      // A batch that contradicts itself or its sender: counted as missing rather than merged half.
+      this.refuse(reasonOf(thrown));
+      return undefined;
+    }
+  }
+
+  /** Response times of this batch alone: what tells agents apart in a report. */
+  private addResponse({ trends }: Batch, defined: (series: number) => Series): void {
+    this.response.reset();
+    for (const slice of trends) {
+      const { metric, tags } = defined(slice.series);
+      if (metric !== 'http_req_response_time' || !isPartOfTotals(tags)) continue;
+      addEncoded(slice.histogram, this.response);
+      this.response.addTotals(slice);
+    }
   }
 
   private completeBefore(): number {

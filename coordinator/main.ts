@@ -3,7 +3,9 @@ import { Command, CommanderError } from 'commander';
 import { AppError, EXIT_CODES, reasonOf, VERSION } from '../shared/base/index.ts';
 import { agentCommand } from './commands/agent.ts';
 import { agentsCommand } from './commands/agents.ts';
+import { checkCommand } from './commands/check.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
+import { mergeCommand } from './commands/merge.ts';
 import { planCommand } from './commands/plan.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommand } from './commands/runs.ts';
@@ -34,6 +36,8 @@ for (const command of [
   runsCommand,
   stopCommand,
   schemaCommand,
+  checkCommand,
+  mergeCommand,
 ]) {
   program.addCommand(command((code) => void (process.exitCode = code)).exitOverride());
 }

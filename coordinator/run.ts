@@ -1,5 +1,5 @@
 import { AppError, reasonOf, type Clock, type Log } from '../shared/base/index.ts';
-import { planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
+import { loadEndUs, planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
 import { BundleWriter, type Snapshot } from '../shared/report/index.ts';
 import { epochToWire, planToWire, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
 import { Chores } from './chores.ts';
@@ -304,6 +304,10 @@ export class Run {
       intervalMs: submission.plan.intervalMs,
       scenario: submission.source,
       plan: submission.plan,
+      counting: {
+        loadEndUs: loadEndUs(submission.plan),
+        scenarios: submission.plan.scenarios.map(({ name, startUs, warmupUs }) => ({ name, startUs, warmupUs })),
+      },
       agents: participants.all.map(manifestAgent),
       epochs,
       events: this.events,

@@ -1,7 +1,7 @@
 import { VERSION } from '../shared/base/index.ts';
-import { countedUs, type Epoch } from '../shared/plan/index.ts';
+import type { Epoch } from '../shared/plan/index.ts';
 import { summarise, type Summary, type SummaryInput } from '../shared/report/index.ts';
-import { countRequests, gradeValidity, type ValidityInput } from '../shared/sla/index.ts';
+import { countingOf, countRequests, gradeValidity, type ValidityInput } from '../shared/sla/index.ts';
 import { selectValue } from '../shared/stats/index.ts';
 import { settle, type AgentAccount } from './accounting.ts';
 import type { Collector } from './collector.ts';
@@ -49,7 +49,7 @@ export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, p
       ...(stopped === undefined ? {} : { stopped }),
     },
     durationUs,
-    countedUs: (tags) => countedUs(plan, tags, durationUs),
+    countedUs: (tags) => countingOf(plan.scenarios).us(tags, durationUs),
     warmUps: plan.scenarios.flatMap(({ name, warmupUs }) => (warmupUs === undefined ? [] : [{ scenario: name, us: warmupUs }])),
     ledger,
     totals,

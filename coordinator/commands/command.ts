@@ -74,3 +74,15 @@ export function untilSignal(onSignal: (signal: NodeJS.Signals) => void): () => v
     process.off('SIGTERM', tell);
   };
 }
+
+const LOG_UNITS = { ns: 0.001, us: 1, ms: 1_000, s: 1_000_000 } as const;
+
+/** What a value of a log means; in microseconds. */
+export function unitOption(): Option {
+  return new Option('--unit <unit>', 'what one unit of an HdrHistogram log of another tool means: ns, us, ms or s')
+    .default(1, 'us')
+    .argParser((text) => {
+      if (!Object.hasOwn(LOG_UNITS, text)) throw new InvalidArgumentError('Expected ns, us, ms or s.');
+      return LOG_UNITS[text as keyof typeof LOG_UNITS];
+    });
+}

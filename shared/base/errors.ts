@@ -21,6 +21,7 @@ export const ERROR_TABLE = {
   SCENARIO_INVALID: 'badInput',
   CONFIG_INVALID: 'badInput',
   BUNDLE_INVALID: 'badInput',
+  NOT_MERGEABLE: 'badInput',
   RUN_UNKNOWN: 'badInput',
   SCRIPT_THREW: 'scriptThrew',
   NO_AGENTS: 'couldNotStart',

@@ -155,6 +155,11 @@ export function plannedIterations(load: ClosedLoad): number | undefined {
   }
 }
 
+/** Run-relative instant of the last planned arrival or iteration, at most, microseconds. */
+export function loadEndUs(plan: Plan): number {
+  return Math.max(...plan.scenarios.map(endUs));
+}
+
 /** Run-relative instant by which every scenario has ended, graceful stops included, microseconds. */
 export function planEndUs(plan: Plan): number {
   return Math.max(...plan.scenarios.map((scenario) => endUs(scenario) + scenario.gracefulStopUs));
@@ -163,29 +168,4 @@ export function planEndUs(plan: Plan): number {
 /** Run-relative instant before which an iteration or request of the scenario belongs to its warm-up; `-Infinity` when it has none. */
 export function warmupEndUs({ startUs, warmupUs }: PlannedScenario): number {
   return warmupUs === undefined ? -Infinity : startUs + warmupUs;
-}
-
-/** Tags that say which part of a run is meant. */
-interface PartOfRun {
-  readonly scenario?: string;
-  readonly phase?: string;
-}
-
-/** Run-relative instant from which samples with these tags count, microseconds: the end of the first warm-up when all scenarios that
- *  they may be of have one, else 0; also for a phase that is asked for by name. */
-export function countedFromUs(plan: Plan, part: PartOfRun = {}): number {
-  return part.phase === undefined ? Math.max(0, Math.min(...scenariosOf(plan, part).map(warmupEndUs))) : 0;
-}
-
-/** How long samples with these tags have been counted at run-relative `untilUs`: what a rate per second is divided by. */
-export function countedUs(plan: Plan, part: PartOfRun, untilUs: number): number {
-  if (part.phase !== 'warmup') return untilUs - countedFromUs(plan, part);
-  const warming = scenariosOf(plan, part).filter(({ warmupUs }) => warmupUs !== undefined);
-  const toUs = Math.min(untilUs, Math.max(0, ...warming.map(warmupEndUs)));
-  return Math.max(0, toUs - Math.min(untilUs, ...warming.map(({ startUs }) => startUs)));
-}
-
-function scenariosOf({ scenarios }: Plan, { scenario }: PartOfRun): readonly PlannedScenario[] {
-  const named = scenarios.filter(({ name }) => name === scenario);
-  return named.length > 0 ? named : scenarios;
 }

@@ -4,6 +4,7 @@ import { AppError, reasonOf } from '../base/index.ts';
 import type { MergedInterval } from '../stats/index.ts';
 import { BUNDLE_FILES, type Manifest } from './bundle.ts';
 import { formatHlogHead, formatHlogLine } from './hlog.ts';
+import { IntervalLines, type AgentPart, type Defined } from './interval-lines.ts';
 import { renderJson } from './json.ts';
 import type { Summary } from './summary.ts';
 
@@ -29,6 +30,8 @@ export class BundleWriter {
   private ndjsonBytes: number;
   private pendingBytes = 0;
   private tail: Promise<void> = Promise.resolve();
+  /** Begins anew in a writer that resumes: series are then declared once more. */
+  private readonly lines = new IntervalLines();
   private isClosed = false;
 
   private constructor(dir: string, hlog: FileHandle, ndjson: FileHandle, position: BundlePosition) {
@@ -68,7 +71,8 @@ export class BundleWriter {
     return { hlogBytes: this.hlogBytes, ndjsonBytes: this.ndjsonBytes };
   }
 
-  /** One line per trend of the interval; counters, rates and gauges have no place in an HdrHistogram log. */
+  /** Ends an interval: one line of the log per trend, and one line of `intervals.ndjson` with what a log does not keep exactly. Its
+   *  counters, rates and gauges stand there already, agent by agent. */
   appendInterval(interval: MergedInterval, startUs: number, lengthUs: number): Promise<void> {
     if (this.failure !== undefined) return this.tail;
     let lines = '';
@@ -77,12 +81,14 @@ export class BundleWriter {
         lines += formatHlogLine({ metric, tags, startUs, lengthUs, histogram: value.histogram });
       }
     }
-    return this.append('hlog', lines);
+    void this.append('hlog', lines);
+    return this.append('ndjson', this.lines.closedLine(interval));
   }
 
-  /** One line of JSON: counters, ledger and health of one agent in one interval. */
-  appendAgentLine(line: object): Promise<void> {
-    return this.append('ndjson', `${JSON.stringify(line)}\n`);
+  /** Counters, rates, gauges, ledger and health of one agent in one interval. To be called before the interval is ended. */
+  appendBatch(part: AgentPart, defined: Defined): Promise<void> {
+    if (this.failure !== undefined) return this.tail;
+    return this.append('ndjson', this.lines.agentLine(part, defined));
   }
 
   writeRun(manifest: Manifest): Promise<void> {

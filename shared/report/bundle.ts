@@ -1,10 +1,12 @@
-import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { AppError, reasonOf } from '../base/index.ts';
+import type { CountedScenario } from '../sla/index.ts';
 import { parseHlog, type HlogLine } from './hlog.ts';
+import type { AgentLine } from './interval-lines.ts';
+import { parseResultLines, type ResultLine } from './parse-result-lines.ts';
 import { parseSummary } from './parse-summary.ts';
+import { readLines } from './read-lines.ts';
 import type { Summary } from './summary.ts';
 
 /** Files of a run bundle. */
@@ -20,9 +22,13 @@ export const BUNDLE_FILES = {
 export interface Manifest {
   readonly schemaVersion: 1;
   readonly run: { readonly id: string; readonly name: string; readonly startedAt: string };
+  /** The runs that were merged into this one; absent where it is one run. */
+  readonly merged?: readonly Manifest['run'][];
   readonly intervalMs: number;
   readonly scenario: unknown;
   readonly plan: unknown;
+  /** Which time of the run counts for thresholds. Absent in bundles of older versions: then all of it. */
+  readonly counting?: { readonly loadEndUs: number; readonly scenarios: readonly CountedScenario[] };
   /** Ids, versions, labels, clock offsets. */
   readonly agents: readonly unknown[];
   readonly epochs: readonly unknown[];
@@ -38,20 +44,25 @@ export interface Bundle {
   readonly summary: Summary;
   /** Every series of every interval, in the order of the file. Throws `BUNDLE_INVALID` with the line number. */
   intervals(): AsyncGenerator<HlogLine>;
-  /** The lines of `intervals.ndjson`. */
-  agentLines(): AsyncGenerator;
+  /** Of every batch what is not in a histogram: one agent in one interval. */
+  agentLines(): AsyncGenerator<AgentLine>;
+  /** All lines of `intervals.ndjson`; `readIntervals` puts them and the log together. Throws `BUNDLE_INVALID` with the line number. */
+  resultLines(): AsyncGenerator<ResultLine>;
 }
 
 /** Reads a bundle's JSON files and opens its series on demand. Throws `BUNDLE_INVALID` with the path and what was expected there. */
 export async function readBundle(dir: string): Promise<Bundle> {
   const manifest = parseManifest(await readJson(join(dir, BUNDLE_FILES.manifest)), join(dir, BUNDLE_FILES.manifest));
   const summary = parseSummary(await readJson(join(dir, BUNDLE_FILES.summary)), join(dir, BUNDLE_FILES.summary));
+  const resultLines = (): AsyncGenerator<ResultLine> =>
+    parseResultLines(readLines(join(dir, BUNDLE_FILES.agents)), join(dir, BUNDLE_FILES.agents));
   return {
     dir,
     manifest,
     summary,
     intervals: () => parseHlog(readLines(join(dir, BUNDLE_FILES.intervals)), join(dir, BUNDLE_FILES.intervals)),
-    agentLines: () => parseAgentLines(join(dir, BUNDLE_FILES.agents)),
+    agentLines: () => onlyAgents(resultLines()),
+    resultLines,
   };
 }
 
@@ -84,26 +95,6 @@ function parseManifest(unknown: unknown, path: string): Manifest {
   return manifest as unknown as Manifest;
 }
 
-async function* parseAgentLines(path: string): AsyncGenerator {
-  let number = 0;
-  for await (const line of readLines(path)) {
-    number++;
-    if (line === '') continue;
-    try {
-      yield JSON.parse(line) as unknown;
-    } catch (cause) {
-      throw new AppError('BUNDLE_INVALID', `${path}: line ${number}: expected one JSON object: ${reasonOf(cause)}`, { cause });
-    }
-  }
-}
-
-async function* readLines(path: string): AsyncGenerator<string> {
-  const stream = createReadStream(path, 'utf8');
-  try {
-    yield* createInterface({ input: stream, crlfDelay: Infinity });
-  } catch (cause) {
-    throw new AppError('BUNDLE_INVALID', `${path}: expected a readable file: ${reasonOf(cause)}`, { cause });
-  } finally {
-    stream.destroy();
-  }
+async function* onlyAgents(lines: AsyncIterable<ResultLine>): AsyncGenerator<AgentLine> {
+  for await (const line of lines) if ('agent' in line) yield line;
 }

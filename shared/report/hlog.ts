@@ -1,5 +1,5 @@
 import { AppError, reasonOf } from '../base/index.ts';
-import { fromLogText, HIGHEST_US, indexOf, toLogText, type Histogram, type Tags } from '../stats/index.ts';
+import { fromLogText, HIGHEST_US, indexOf, toLogText, type Histogram, type LogUnit, type Tags } from '../stats/index.ts';
 
 /** One series in one interval, as an HdrHistogram log keeps it. */
 export interface HlogLine {
@@ -30,18 +30,112 @@ export function formatHlogLine({ metric, tags, startUs, lengthUs, histogram }: H
   return `Tag=${formatTag(metric, tags)},${start},${length},${max},${toLogText(histogram)}\n`;
 }
 
+/** The metric of lines without a tag, as most tools write them. */
+export const UNTAGGED = 'latency';
+
 /** Reads the lines of a log, ours or another tool's (whose tag is then the metric). Throws `BUNDLE_INVALID` with the line number.
- *  Minimum and sum are those of the buckets; the maximum is exact where the log kept it. */
-export async function* parseHlog(lines: AsyncIterable<string> | Iterable<string>, where = 'intervals.hlog'): AsyncGenerator<HlogLine> {
-  let number = 0;
-  for await (const line of lines) {
-    number++;
-    if (line === '' || line.startsWith('#') || line.startsWith('"StartTimestamp"')) continue;
+ *  Minimum and sum are those of the buckets; the maximum is exact where the log kept it in our unit. */
+export async function* parseHlog(
+  lines: AsyncIterable<string> | Iterable<string>,
+  where = 'intervals.hlog',
+  unit: LogUnit = {},
+): AsyncGenerator<HlogLine> {
+  const times = new LogTimes();
+  for await (const { number, fields, tag } of hlogFields(lines, where, times)) {
     try {
-      yield parseLine(line);
+      const { startUs, lengthUs } = times.of(fields);
+      yield { ...parseTag(tag), startUs, lengthUs, histogram: histogramOf(fields, unit) };
     } catch (cause) {
       throw new AppError('BUNDLE_INVALID', `${where}: line ${number}: ${reasonOf(cause)}`, { cause });
     }
+  }
+}
+
+/** What a log holds, read without its histograms. */
+export interface HlogOutline {
+  /** Epoch microseconds; `undefined` when the log does not say. */
+  readonly startedAtUs: number | undefined;
+  /** Of the first line; 0 when there is none. */
+  readonly lengthUs: number;
+  readonly lines: number;
+  /** Names of metrics: tags without their `{…}`. */
+  readonly metrics: ReadonlySet<string>;
+}
+
+/** Metrics that are told of one log; its further ones are read all the same. */
+const OUTLINED_METRICS_MAX = 10_000;
+
+/** Reads a whole log but for its histograms. Throws `BUNDLE_INVALID` with the line number. */
+export async function outlineHlog(lines: AsyncIterable<string> | Iterable<string>, where: string): Promise<HlogOutline> {
+  const times = new LogTimes();
+  const metrics = new Set<string>();
+  let count = 0;
+  let firstLengthUs = 0;
+  for await (const { number, fields, tag } of hlogFields(lines, where, times)) {
+    try {
+      const { lengthUs } = times.of(fields);
+      if (count++ === 0) firstLengthUs = lengthUs;
+      if (metrics.size < OUTLINED_METRICS_MAX) metrics.add(parseTag(tag).metric);
+    } catch (cause) {
+      throw new AppError('BUNDLE_INVALID', `${where}: line ${number}: ${reasonOf(cause)}`, { cause });
+    }
+  }
+  return { startedAtUs: times.startedAtUs, lengthUs: firstLengthUs, lines: count, metrics };
+}
+
+/** The lines with a histogram, cut at their commas, without the tag. */
+async function* hlogFields(
+  lines: AsyncIterable<string> | Iterable<string>,
+  where: string,
+  times: LogTimes,
+): AsyncGenerator<{ readonly number: number; readonly fields: readonly string[]; readonly tag: string }> {
+  let number = 0;
+  for await (const line of lines) {
+    number++;
+    if (line.startsWith('#')) times.comment(line);
+    if (line === '' || line.startsWith('#') || line.startsWith('"StartTimestamp"')) continue;
+    const fields = line.split(',');
+    const tag = fields[0]?.startsWith('Tag=') === true ? (fields.shift() ?? '').slice('Tag='.length) : '';
+    if (fields.length !== 4) {
+      throw new AppError(
+        'BUNDLE_INVALID',
+        `${where}: line ${number}: expected start, length, max and histogram, got ${fields.length} fields`,
+      );
+    }
+    yield { number, fields, tag };
+  }
+}
+
+/** Timestamps this far before the start of the log cannot be absolute ones: HdrHistogram's own reader tells them apart so. */
+const A_YEAR_S = 365 * 24 * 3_600;
+
+/** Makes times of a log relative to its start, whichever of the ways of HdrHistogram's log format it writes them in: relative to a
+ *  `BaseTime`, to the `StartTime`, or absolute. */
+class LogTimes {
+  private startS: number | undefined;
+  private baseS: number | undefined;
+  private hasStart = false;
+
+  get startedAtUs(): number | undefined {
+    return this.hasStart && this.startS !== undefined ? Math.round(this.startS * 1_000_000) : undefined;
+  }
+
+  comment(line: string): void {
+    const [, name, seconds] = /^#\[(StartTime|BaseTime): (\d+(?:\.\d+)?)/.exec(line) ?? [];
+    if (name === 'StartTime') {
+      this.startS = Number(seconds);
+      this.hasStart = true;
+    } else if (name === 'BaseTime') this.baseS = Number(seconds);
+  }
+
+  of([start, length]: readonly string[]): { readonly startUs: number; readonly lengthUs: number } {
+    const stampUs = microseconds(start, 1_000_000, 'a start in seconds');
+    const lengthUs = microseconds(length, 1_000_000, 'a length in seconds');
+    this.startS ??= stampUs / 1_000_000;
+    this.baseS ??= stampUs / 1_000_000 < this.startS - A_YEAR_S ? this.startS : 0;
+    // First the two large numbers, which are mostly equal: microseconds of an epoch would lose their last digits otherwise.
+    const shiftUs = Math.round((this.baseS - this.startS) * 1_000_000);
+    return { startUs: Math.max(0, stampUs + shiftUs), lengthUs };
   }
 }
 
@@ -56,6 +150,7 @@ export function formatTag(metric: string, tags: Tags): string {
 const TAGGED = /^([^{}]*)\{([^{}]*)\}$/;
 
 export function parseTag(text: string): { readonly metric: string; readonly tags: Tags } {
+  if (text === '') return { metric: UNTAGGED, tags: {} };
   const match = TAGGED.exec(text);
   if (match === null) return { metric: decode(text), tags: {} };
   const pairs = (match[2] ?? '').split(';').map((pair) => {
@@ -66,19 +161,12 @@ export function parseTag(text: string): { readonly metric: string; readonly tags
   return { metric: decode(match[1] ?? ''), tags: Object.fromEntries(pairs) };
 }
 
-function parseLine(line: string): HlogLine {
-  const fields = line.split(',');
-  const tag = fields[0]?.startsWith('Tag=') === true ? (fields.shift() ?? '').slice('Tag='.length) : '';
-  const [start, length, max, payload] = fields;
-  if (fields.length !== 4 || payload === undefined)
-    throw new RangeError(`expected start, length, max and histogram, got ${fields.length} fields`);
-  const startUs = microseconds(start, 1_000_000, 'a start in seconds');
-  const lengthUs = microseconds(length, 1_000_000, 'a length in seconds');
+function histogramOf([, , max, payload]: readonly string[], unit: LogUnit): Histogram {
   const maxUs = microseconds(max, 1_000, 'a maximum');
-  const histogram = fromLogText(payload);
+  const histogram = fromLogText(payload ?? '', unit);
   // Buckets widen the maximum by up to 1 in 1024. The column has it exactly, in our unit at least: then it lies in the top bucket.
   if (maxUs <= HIGHEST_US && indexOf(maxUs) === histogram.highIndex) histogram.maxUs = maxUs;
-  return { ...parseTag(tag), startUs, lengthUs, histogram };
+  return histogram;
 }
 
 function microseconds(text: string | undefined, unitUs: number, expected: string): number {

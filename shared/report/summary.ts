@@ -202,7 +202,12 @@ export function selectorText(metric: string, tags: Tags): string {
   return pairs.length === 0 ? metric : `${metric}{${pairs.join(',')}}`;
 }
 
-function summariseMetrics(totals: readonly Series[], durationUs: number, custom: CustomMetrics | undefined): Record<string, MetricSummary> {
+/** By metric, over all its series that belong to no phase. */
+export function summariseMetrics(
+  totals: readonly Series[],
+  durationUs: number,
+  custom: CustomMetrics | undefined,
+): Record<string, MetricSummary> {
   const sums = new Map<string, SeriesValue>();
   for (const { metric, tags, value } of totals) {
     if (!isPartOfTotals(tags)) continue;
@@ -249,7 +254,7 @@ function summariseSubmetrics(
   return Object.fromEntries(found);
 }
 
-function summariseVerdict(verdict: Verdict): ThresholdSummary {
+export function summariseVerdict(verdict: Verdict): ThresholdSummary {
   const { metric, tags, expression, windowUs } = verdict.threshold;
   return {
     metric,

@@ -9,7 +9,7 @@ const LISTED_MAX = 10;
 
 const SIGNS = { pass: '✓', fail: '✗', 'no-data': '✗' } as const;
 
-export function thresholdLines({ thresholds, metrics }: Summary, paint: Paint): string[] {
+export function thresholdLines({ thresholds, metrics }: Pick<Summary, 'thresholds' | 'metrics'>, paint: Paint): string[] {
   const lines: string[] = [];
   let previous = '';
   for (const threshold of thresholds) {

@@ -62,7 +62,7 @@ export function ledgerLines({ ledger }: Summary, paint: Paint): string[] {
   return lines;
 }
 
-export function validityLines({ validity }: Summary, paint: Paint): string[] {
+export function validityLines({ validity }: Pick<Summary, 'validity'>, paint: Paint): string[] {
   const color = { valid: paint.good, degraded: paint.warn, invalid: paint.bad };
   return [
     color[validity.grade](validity.grade === 'valid' ? 'valid: nothing speaks against these numbers' : validity.grade),

@@ -4,3 +4,4 @@ export type { ScenarioOverrides } from './overrides.ts';
 export { formatProblems } from './problems.ts';
 export { scenarioJsonSchema } from './schema.ts';
 export * from './sdk.ts';
+export { parseThresholds } from './threshold-file.ts';

@@ -1,5 +1,6 @@
 export * from './threshold.ts';
 export * from './parse.ts';
+export * from './counting.ts';
 export * from './evaluate.ts';
 export * from './health-watch.ts';
 export * from './validity.ts';

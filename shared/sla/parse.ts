@@ -79,13 +79,19 @@ function parseSelector(text: string, custom: CustomMetrics): Selector | Problem 
   if (tagList === undefined) return { metric, kind, tags };
   for (const pair of tagList.split(',')) {
     const colon = pair.indexOf(':');
-    const key = pair.slice(0, colon).trim();
-    const value = pair.slice(colon + 1).trim();
+    const key = unquoted(pair.slice(0, colon));
+    const value = unquoted(pair.slice(colon + 1));
     if (colon < 0 || key === '' || value === '') return { problem: `expected tags as {name:value,name:value}, got "{${tagList}}"` };
     if (Object.hasOwn(tags, key)) return { problem: `the tag "${key}" stands twice in "{${tagList}}"` };
     tags[key] = value;
   }
   return { metric, kind, tags };
+}
+
+/** k6 lets quotes stand around names and values. */
+function unquoted(text: string): string {
+  const trimmed = text.trim();
+  return /^(["']).*\1$/.test(trimmed) && trimmed.length > 1 ? trimmed.slice(1, -1) : trimmed;
 }
 
 const CONDITION = /^\s*(p\s*\([^()]*\)|[A-Za-z]+)\s*(===|==|!=|<=|>=|<|>)\s*([^\s=<>!].*?)\s*$/;

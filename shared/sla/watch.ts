@@ -1,5 +1,6 @@
-import { addEncoded, addValue, emptyValue, encodeHistogram, selectValue } from '../stats/index.ts';
-import type { HistogramTotals, MergedInterval, Series, SeriesValue, Tags } from '../stats/index.ts';
+import { addEncoded, addLater, addValue, emptyValue, encodeHistogram, matches, selectValue } from '../stats/index.ts';
+import type { HistogramTotals, MergedInterval, Series, SeriesValue } from '../stats/index.ts';
+import { countingOf, type Counting } from './counting.ts';
 import { isWorse, judge, type Verdict } from './evaluate.ts';
 import type { Threshold } from './threshold.ts';
 
@@ -41,14 +42,19 @@ export class ThresholdWatch {
       verdicts.set(threshold, verdict);
       if (verdict.kind === 'fail') this.mayAbort(threshold, elapsedUs);
     }
-    for (const window of this.windows) {
-      const { threshold } = window;
-      const newest = window.add(interval, selectValue(all, threshold.metric, threshold.tags));
-      verdicts.set(threshold, window.worst ?? { kind: 'no-data', threshold });
-      // Only the newest window: one that failed while the delay lasted must not end the run the moment the delay is over.
-      if (newest?.kind === 'fail') this.mayAbort(threshold, elapsedUs);
-    }
+    this.slide(interval, all, elapsedUs);
+    for (const { threshold, worst } of this.windows) verdicts.set(threshold, worst ?? { kind: 'no-data', threshold });
     return this.inOrder(verdicts);
+  }
+
+  /** Takes the next closed interval as `add` does, into the windows alone: what is judged over the whole run needs no verdict in between
+   *  when the run is over. */
+  slide(interval: MergedInterval, totals: readonly Series[], elapsedUs: number): void {
+    for (const window of this.windows) {
+      const newest = window.add(interval, isKnownCounter(totals, window.threshold));
+      // Only the newest window: one that failed while the delay lasted must not end the run the moment the delay is over.
+      if (newest?.kind === 'fail') this.mayAbort(window.threshold, elapsedUs);
+    }
   }
 
   /** The first threshold with `abortOnFail` that failed after its delay. Once set it stays. */
@@ -82,15 +88,12 @@ export class ThresholdWatch {
   }
 }
 
-/** Which time counts for samples with these tags. Run-relative, microseconds. */
-export interface Counting {
-  /** From when on. */
-  fromUs(tags: Tags): number;
-  /** How much of it there was until `untilUs`. */
-  us(tags: Tags, untilUs: number): number;
-}
+const WHOLE_RUN = countingOf([]);
 
-const WHOLE_RUN: Counting = { fromUs: () => 0, us: (_, untilUs) => untilUs };
+/** True when the threshold is about a counter that the run has told, be it at 0. */
+function isKnownCounter(totals: readonly Series[], threshold: Threshold): boolean {
+  return totals.some(({ metric, tags, value }) => metric === threshold.metric && value.kind === 'counter' && matches(tags, threshold.tags));
+}
 
 /** The last intervals of one threshold, and the worst window so far. */
 class Window {
@@ -114,14 +117,14 @@ class Window {
   }
 
   /** Returns the verdict on the newest window, `undefined` while it is not full. */
-  add(interval: MergedInterval, total: SeriesValue | undefined): Verdict | undefined {
+  add(interval: MergedInterval, isCounter: boolean): Verdict | undefined {
     const { metric, tags } = this.threshold;
     const value = selectValue(interval.series, metric, tags);
     // Of a long silence only the windows that still hold something, and one empty one, can differ.
     const skippedTo = Math.min(interval.index - 1, this.newest + this.intervals);
-    for (let index = this.newest + 1; index <= skippedTo; index++) this.slide(index, total);
+    for (let index = this.newest + 1; index <= skippedTo; index++) this.slide(index, isCounter);
     if (value !== undefined && interval.index > this.newest - this.intervals) this.keep(interval.index, value);
-    return this.slide(Math.max(interval.index, this.newest), total);
+    return this.slide(Math.max(interval.index, this.newest), isCounter);
   }
 
   private keep(index: number, value: SeriesValue): void {
@@ -136,13 +139,13 @@ class Window {
     this.slots.set(index, toSlot(both));
   }
 
-  private slide(newest: number, total: SeriesValue | undefined): Verdict | undefined {
+  private slide(newest: number, isCounter: boolean): Verdict | undefined {
     this.newest = newest;
     for (const index of this.slots.keys()) if (index <= newest - this.intervals) this.slots.delete(index);
     if ((newest + 1 - this.intervals) * this.intervalUs < this.countedFromUs) return undefined;
     this.wasFull = true;
-    if (total?.kind === 'counter' && (newest + 1) * this.intervalUs > this.loadEndUs) return undefined;
-    const verdict = judge(this.threshold, this.sum(total), this.intervals * this.intervalUs, 'worst-window');
+    if (isCounter && (newest + 1) * this.intervalUs > this.loadEndUs) return undefined;
+    const verdict = judge(this.threshold, this.sum(isCounter), this.intervals * this.intervalUs, 'worst-window');
     if (verdict.kind === 'no-data') return verdict;
     if (this.worst === undefined || isWorse(this.threshold, verdict.observed, this.worst.observed)) {
       this.worst = { ...verdict, kind: verdict.kind };
@@ -151,17 +154,13 @@ class Window {
   }
 
   /** A counter that the run knows stands at 0 in a window without it; other metrics have no value there. */
-  private sum(total: SeriesValue | undefined): SeriesValue | undefined {
-    if (this.slots.size === 0) return total?.kind === 'counter' ? emptyValue('counter') : undefined;
+  private sum(isCounter: boolean): SeriesValue | undefined {
+    if (this.slots.size === 0) return isCounter ? emptyValue('counter') : undefined;
     let sum: SeriesValue | undefined;
     for (const [, slot] of [...this.slots].sort(([a], [b]) => a - b)) {
       sum ??= emptyValue(slot.kind);
-      if (slot.kind === 'gauge' && sum.kind === 'gauge') {
-        // A gauge does not add over time: the last value counts, with the extremes of the window.
-        sum.value = slot.value;
-        sum.min = Math.min(sum.min, slot.min);
-        sum.max = Math.max(sum.max, slot.max);
-      } else addSlot(sum, slot);
+      if (slot.kind === 'trend') addSlot(sum, slot);
+      else addLater(sum, slot);
     }
     return sum;
   }

@@ -1,6 +1,6 @@
 import { deflateSync, inflateSync } from 'node:zlib';
 import { addEncoded, COUNT_BYTES_MAX, decodeForeign, encodeHistogram, HEADER_BYTES, isOurs, V2_COOKIE } from './hdr-codec.ts';
-import { HIGHEST_US, highestOf, indexOf, lowestOf, middleOf } from './hdr-layout.ts';
+import { HIGHEST_US, highestOf, indexOf, LOWEST_US, lowestOf, middleOf, SIGNIFICANT_DIGITS } from './hdr-layout.ts';
 import { Histogram } from './histogram.ts';
 
 const V2_COMPRESSED_COOKIE = 0x1c849314;
@@ -19,10 +19,16 @@ const FOREIGN_BUCKETS_MAX = 8_000_000;
 /** What one line of a log may inflate to: `FOREIGN_BUCKETS_MAX` counts of the longest form. */
 const INFLATED_BYTES_MAX = HEADER_BYTES + FOREIGN_BUCKETS_MAX * COUNT_BYTES_MAX;
 
+export interface LogUnit {
+  /** What one unit of the log means in microseconds; 1 for ours. */
+  readonly unitUs?: number;
+  /** Refuse buckets that are not ours: samples would move when they are put into those. */
+  readonly mustBeExact?: boolean;
+}
+
 /** Reads a histogram of an HdrHistogram log, ours or another tool's. The log keeps buckets only, so minimum, maximum and sum are those
- *  of the buckets: lowest, highest and middle values. `unitUs` is what one unit of the log means in microseconds (1 for ours).
- *  Throws `RangeError` on what is no histogram. */
-export function fromLogText(text: string, unitUs = 1): Histogram {
+ *  of the buckets: lowest, highest and middle values. Throws `RangeError` on what is no histogram. */
+export function fromLogText(text: string, { unitUs = 1, mustBeExact = false }: LogUnit = {}): Histogram {
   const payload = inflateLogText(text);
   if (unitUs === 1 && isOurs(payload)) {
     const histogram = new Histogram();
@@ -30,7 +36,11 @@ export function fromLogText(text: string, unitUs = 1): Histogram {
     addBucketTotals(histogram);
     return histogram;
   }
-  return fromForeign(text, payload, unitUs);
+  checkForeign(payload);
+  if (mustBeExact && !(unitUs === 1 && hasOurBuckets(payload))) {
+    throw new RangeError(`buckets other than those of ${SIGNIFICANT_DIGITS} digits from ${LOWEST_US} µs: adding them would not be exact`);
+  }
+  return fromForeign(text, unitUs);
 }
 
 function inflateLogText(text: string): Uint8Array {
@@ -58,19 +68,29 @@ function addBucketTotals(histogram: Histogram): void {
   histogram.addTotals({ count, sumUs, minUs: lowestOf(histogram.lowIndex), maxUs, overflow: 0 });
 }
 
-/** Another tool's configuration. The library decodes it, but trusts the numbers in the head; so they are checked first. */
-function fromForeign(text: string, payload: Uint8Array, unitUs: number): Histogram {
-  checkForeign(payload);
+/** Another tool's configuration: every bucket goes into the one of ours that its middle lies in. Of the same digits and unit that is the
+ *  same bucket, however high the other reaches. The library trusts the numbers in the head, so they are checked before. */
+function fromForeign(text: string, unitUs: number): Histogram {
   const histogram = new Histogram();
   const recorded = decodeForeign(text);
   for (let index = 0; index < recorded.countsArrayLength; index++) {
     const samples = recorded.getCountAtIndex(index);
     if (samples <= 0) continue;
     const lowest = recorded.valueFromIndex(index);
-    // The middle of a foreign bucket lies in the bucket of ours that most of it falls into.
-    recordMany(histogram, recorded.medianEquivalentValue(lowest) * unitUs, samples);
+    const middleUs = Math.round(recorded.medianEquivalentValue(lowest) * unitUs);
+    const isInRange = middleUs <= HIGHEST_US;
+    if (isInRange) histogram.addToBucket(indexOf(middleUs), samples);
+    const minUs = Math.round(lowest * unitUs);
+    const maxUs = Math.max(minUs, Math.round((recorded.valueFromIndex(index + 1) - 1) * unitUs));
+    histogram.addTotals({ count: samples, sumUs: middleUs * samples, minUs, maxUs, overflow: isInRange ? 0 : samples });
   }
   return histogram;
+}
+
+/** 3 digits, from 1 µs: then only the highest value can differ, which moves no bucket. */
+function hasOurBuckets(payload: Uint8Array): boolean {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  return view.getInt32(12) === SIGNIFICANT_DIGITS && view.getBigInt64(16) === BigInt(LOWEST_US);
 }
 
 function checkForeign(payload: Uint8Array): void {
@@ -80,7 +100,10 @@ function checkForeign(payload: Uint8Array): void {
   const lowest = Number(view.getBigInt64(16));
   const highest = Number(view.getBigInt64(24));
   const length = view.getInt32(4);
+  const offset = view.getInt32(8);
   if (view.getInt32(0) !== V2_COOKIE) throw new RangeError('not an HDR V2 histogram');
+  // hdr-histogram-js writes a 1 here and means nothing by it. The reference implementation shifts by whole octaves, which nobody else reads.
+  if (offset !== 0 && offset !== 1) throw new RangeError('an HDR histogram whose values were shifted');
   if (digits < 0 || digits > 5 || lowest < 1 || highest < 2 * lowest)
     throw new RangeError('an HDR histogram of an impossible configuration');
   if (length < 0 || HEADER_BYTES + length > payload.byteLength) throw new RangeError('a truncated HDR histogram');
@@ -106,11 +129,4 @@ function* varints(bytes: Uint8Array): Generator<number> {
     }
     yield value;
   }
-}
-
-function recordMany(histogram: Histogram, valueUs: number, samples: number): void {
-  const rounded = Math.round(valueUs);
-  const isInRange = rounded <= HIGHEST_US;
-  if (isInRange) histogram.addToBucket(indexOf(rounded), samples);
-  histogram.addTotals({ count: samples, sumUs: rounded * samples, minUs: rounded, maxUs: rounded, overflow: isInRange ? 0 : samples });
 }

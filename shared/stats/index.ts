@@ -7,3 +7,4 @@ export * from './ledger.ts';
 export * from './metrics.ts';
 export * from './rollup.ts';
 export * from './series.ts';
+export * from './series-sum.ts';

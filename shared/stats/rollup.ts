@@ -1,7 +1,7 @@
 import { decodeBuckets } from './hdr-codec.ts';
 import { BucketList } from './histogram.ts';
 import type { Batch, Health, ScenarioLedger, TrendSlice } from './interval.ts';
-import { addValue, emptyValue, seriesKey, type GaugeValue, type Series, type SeriesValue, type Tags } from './series.ts';
+import { addLater, addValue, emptyValue, seriesKey, type GaugeValue, type Series, type SeriesValue, type Tags } from './series.ts';
 
 /** One interval with the batches of all agents added together. */
 export interface MergedInterval {
@@ -10,7 +10,8 @@ export interface MergedInterval {
 }
 
 export type AddResult =
-  | { readonly kind: 'added'; readonly samples: number }
+  /** `defined`: the run's series behind a number of this batch. */
+  | { readonly kind: 'added'; readonly samples: number; readonly defined: (series: number) => Series }
   /** The key was added before; nothing changed. */
   | { readonly kind: 'duplicate'; readonly samples: number };
 
@@ -68,7 +69,7 @@ export class Rollup {
       isFinal: batch.isFinal,
     });
     this.merged += samples;
-    return { kind: 'added', samples };
+    return { kind: 'added', samples, defined: (series) => incarnation.definition(series) };
   }
 
   /** Totals of the run so far. */
@@ -168,15 +169,7 @@ export class Rollup {
   }
 
   private keepGauge(metric: string, tags: Tags, gauge: GaugeValue): void {
-    const total = this.total(metric, 'gauge', tags).value;
-    if (total.kind !== 'gauge') return;
-    if (gauge.atUs !== undefined) {
-      addValue(total, gauge);
-      return;
-    }
-    total.value = gauge.value;
-    total.min = Math.min(total.min, gauge.min);
-    total.max = Math.max(total.max, gauge.max);
+    addLater(this.total(metric, 'gauge', tags).value, gauge);
   }
 
   private interval(index: number): OpenInterval {

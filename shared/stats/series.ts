@@ -69,6 +69,18 @@ function addTimed(into: GaugeValue, value: GaugeValue, atUs: number): void {
   into.max = Math.max(into.max, value.max);
 }
 
+/** Adds what was measured later in time into what was measured before. Like `addValue`, but a gauge that is a part of a whole does not add
+ *  over time: the later value counts, with the extremes of both. */
+export function addLater(into: SeriesValue, value: SeriesValue): void {
+  if (into.kind !== 'gauge' || value.kind !== 'gauge' || value.atUs !== undefined) {
+    addValue(into, value);
+    return;
+  }
+  into.value = value.value;
+  into.min = Math.min(into.min, value.min);
+  into.max = Math.max(into.max, value.max);
+}
+
 /** Everything measured under `metric` whose tags hold all of `wanted`, as one value. `undefined` when no series matches. */
 export function selectValue(series: Iterable<Series>, metric: string, wanted: Tags = {}): SeriesValue | undefined {
   let total: SeriesValue | undefined;

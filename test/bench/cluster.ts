@@ -32,7 +32,7 @@ export interface MeasuredRun {
   readonly intervals: readonly AgentInterval[];
 }
 
-/** A line of `intervals.ndjson`, as far as benches look at it. */
+/** A line of `intervals.ndjson` about an agent, as far as benches look at it. */
 export interface AgentInterval {
   readonly health: { readonly cpu: number; readonly pacerLagP99Us: number; readonly rssBytes: number; readonly openSockets: number };
   readonly ledgers: readonly { readonly ledger: { readonly completed: number } }[];
@@ -159,7 +159,7 @@ function readSummary(json: string): Pick<MeasuredRun, 'requests' | 'failed' | 'g
 /** The first interval begins with the preparation, and the last one is cut short: neither is a measure of the load. */
 async function readHealth(file: string): Promise<Pick<MeasuredRun, 'coresByHealth' | 'warmLagP99' | 'intervals'>> {
   const lines = (await readFile(file, 'utf8')).trim().split('\n');
-  const intervals = lines.map((line) => JSON.parse(line) as AgentInterval);
+  const intervals = lines.map((line) => JSON.parse(line) as AgentInterval | object).filter((line) => 'health' in line);
   const whole = intervals.filter(({ intervalIndex, isFinal }) => intervalIndex > 0 && !isFinal);
   return {
     intervals,

@@ -121,7 +121,7 @@ describe('rollup', () => {
     const [batch] = batchesOf([[oneSample()]]);
     if (batch === undefined) expect.fail();
     rollup.add(batch);
-    expect(rollup.add({ ...batch, key: { ...batch.key, incarnation: 'y' } })).toEqual({ kind: 'added', samples: 1 });
+    expect(rollup.add({ ...batch, key: { ...batch.key, incarnation: 'y' } })).toMatchObject({ kind: 'added', samples: 1 });
   });
 
   test('gauges of agents add within an interval, and their total keeps the extremes of the sums', () => {

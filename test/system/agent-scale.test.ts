@@ -78,11 +78,7 @@ describe('one agent', () => {
 /** The agent's own account, interval by interval. */
 async function healthOf({ bundle }: ClusterRun): Promise<{ rssBytes: number; openSockets: number; completed: number }[]> {
   const lines: { rssBytes: number; openSockets: number; completed: number }[] = [];
-  for await (const line of bundle.agentLines()) {
-    const { health, ledgers } = line as {
-      health: { rssBytes: number; openSockets: number };
-      ledgers: readonly { ledger: { completed: number } }[];
-    };
+  for await (const { health, ledgers } of bundle.agentLines()) {
     lines.push({ ...health, completed: ledgers[0]?.ledger.completed ?? 0 });
   }
   return lines;

@@ -156,8 +156,7 @@ function byName(counts: Readonly<Record<string, number>>): Record<string, number
 /** What each agent's last line says it has started. */
 async function startedByAgent({ bundle }: ClusterRun): Promise<number[]> {
   const started = new Map<string, number>();
-  for await (const line of bundle.agentLines()) {
-    const { agent, ledgers } = line as { agent: string; ledgers: readonly { ledger: { started: number } }[] };
+  for await (const { agent, ledgers } of bundle.agentLines()) {
     started.set(
       agent,
       ledgers.reduce((sum, { ledger }) => sum + ledger.started, 0),

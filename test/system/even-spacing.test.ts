@@ -63,8 +63,7 @@ describe('the split of the load keeps its spacing', () => {
   test('every agent fires every fourth request', async () => {
     const { run } = await measured(4);
     const started = new Map<string, number>();
-    for await (const line of run.bundle.agentLines()) {
-      const { agent, ledgers } = line as { agent: string; ledgers: readonly { ledger: { started: number } }[] };
+    for await (const { agent, ledgers } of run.bundle.agentLines()) {
       started.set(agent, ledgers[0]?.ledger.started ?? 0);
     }
     expect([...started.values()]).toEqual([500, 500, 500, 500]);

@@ -5,10 +5,15 @@ import { HistogramLogReader } from 'hdr-histogram-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '../../shared/base/index.ts';
 import { BUNDLE_FILES, BundleWriter, readBundle, summarise, type Manifest, type Summary } from '../../shared/report/index.ts';
-import { addValue, emptyValue, Histogram, type MergedInterval, type Series } from '../../shared/stats/index.ts';
+import { addValue, emptyValue, Histogram, type Batch, type MergedInterval, type Series } from '../../shared/stats/index.ts';
+import { QUIET_HEALTH, sealedInterval } from '../support/intervals.ts';
 
 const STARTED_AT_US = Date.UTC(2026, 0, 2, 3, 4, 5) * 1_000;
 const SECOND_US = 1_000_000;
+const QUIET_BATCH: Batch = { key: { agent: 'a', incarnation: 'i', sequence: 0 }, ...sealedInterval(0) };
+const noSeries = (): never => {
+  throw new Error('a batch without series was asked for one');
+};
 const MANIFEST: Manifest = {
   schemaVersion: 1,
   run: { id: 'r1', name: 'storefront', startedAt: '2026-01-02T03:04:05.000Z' },
@@ -46,7 +51,7 @@ describe('run bundle', () => {
     ]);
     const agents = [];
     for await (const line of bundle.agentLines()) agents.push(line);
-    expect(agents).toEqual([{ agent: 'a', interval: 0 }]);
+    expect(agents).toMatchObject([{ agent: 'a', intervalIndex: 0, health: QUIET_HEALTH }]);
   });
 
   test('the series of all intervals sum to the totals', async () => {
@@ -97,10 +102,10 @@ describe('run bundle', () => {
 
   test('writes that nobody awaited are done in order when the writer closes', async () => {
     const writer = await BundleWriter.open(dir, STARTED_AT_US);
-    for (let line = 0; line < 200; line++) void writer.appendAgentLine({ line });
+    for (let index = 0; index < 200; index++) void writer.appendInterval({ index, series: [] }, index, 1);
     await writer.close();
     const lines = (await readFile(join(dir, BUNDLE_FILES.agents), 'utf8')).trimEnd().split('\n');
-    expect(lines).toEqual(Array.from({ length: 200 }, (_, line) => JSON.stringify({ line })));
+    expect(lines).toEqual(Array.from({ length: 200 }, (_, closed) => JSON.stringify({ closed })));
   });
 });
 
@@ -108,7 +113,7 @@ describe('a bundle that cannot be written', () => {
   test('a full disk is remembered, ends the growing files, and the summary is still written', async () => {
     await symlink('/dev/full', join(dir, BUNDLE_FILES.agents));
     const writer = await BundleWriter.open(dir, STARTED_AT_US);
-    await writer.appendAgentLine({ agent: 'a' });
+    await writer.appendBatch(QUIET_BATCH, noSeries);
     expect(writer.failure).toMatch(/^intervals\.ndjson: ENOSPC/);
     const { hlogBytes } = writer.position;
     await writer.appendInterval(interval(0, [1]), 0, SECOND_US);
@@ -178,7 +183,7 @@ describe('a bundle that cannot be read', () => {
 async function written(intervals: readonly MergedInterval[], summary: Summary): Promise<void> {
   const writer = await BundleWriter.open(dir, STARTED_AT_US);
   for (const one of intervals) await writer.appendInterval(one, one.index * SECOND_US, SECOND_US);
-  await writer.appendAgentLine({ agent: 'a', interval: 0 });
+  await writer.appendBatch(QUIET_BATCH, noSeries);
   await writer.writeRun(MANIFEST);
   await writer.writeSummary(summary);
   await writer.close();

@@ -140,3 +140,85 @@ test('no text makes the parser throw', () => {
     }),
   );
 });
+
+/** Forms in which k6's own documentation writes thresholds, of metrics that we have and of a scenario's own. */
+describe('every form of k6’s documentation is read', () => {
+  const own = {
+    RTT: { kind: 'trend', unit: 'ms' },
+    serverWaitingTimeOnLogin: { kind: 'trend', unit: 'ms' },
+    ContentOK: { kind: 'rate', unit: '' },
+    ContentSize: { kind: 'gauge', unit: '' },
+    Errors: { kind: 'counter', unit: '' },
+    error_counter: { kind: 'counter', unit: '' },
+    my_custom_metric: { kind: 'rate', unit: '' },
+    endpoint_data_sent: { kind: 'counter', unit: '' },
+    endpoint_data_recv: { kind: 'counter', unit: '' },
+  } as const;
+  const forms: Readonly<Record<string, readonly string[]>> = {
+    http_req_duration: [
+      ...[
+        'p(99)<1000',
+        'p(95)<200',
+        'p(95)<250',
+        'p(99)<350',
+        'p(95)<500',
+        'p(95)<1500',
+        'p(90)<2000',
+        'p(95)<50',
+        'p(95)<100',
+        'p(90)<600',
+      ],
+      ...['p(90) < 400', 'p(95) < 800', 'p(99.9) < 2000', 'p(99) < 10', 'p(95) < 200', 'p(75) < 200', 'p(99.99)<1000', 'p(90) < 300'],
+      ...['avg<100', 'avg < 200', 'avg<1000', 'max<1000', 'max>=0', 'med<150', 'min<100'],
+    ],
+    'http_req_duration{type:API}': ['p(95)<500'],
+    'http_req_duration{type:staticContent}': ['p(99)<250', 'p(95)<200'],
+    'http_req_duration{staticAsset:yes}': ['p(95)<100'],
+    'http_req_duration{test_type:website}': ['p(99)<500'],
+    'http_req_duration{scenario:my_api_test_2}': ['p(99)<300'],
+    'http_req_duration{scenario:default}': ['max>=0'],
+    'http_req_duration{container_group:main}': ['max<1000'],
+    'http_req_duration{expected_response:true}': ['p(95)<200'],
+    'http_req_connecting{cdnAsset:true}': ['p(95)<100'],
+    'group_duration{group:::individualRequests}': ['avg < 400'],
+    'group_duration{group:::batchRequests}': ['avg < 200'],
+    'iteration_duration{group:::setup}': ['max>=0'],
+    'iteration_duration{group:::teardown}': ['max>=0'],
+    'iteration_duration{scenario:default}': ['max>=0'],
+    http_req_failed: ['rate<0.01', 'rate == 0.00', 'rate < 0.1'],
+    http_reqs: ['count >= 500', 'rate<50', 'count <= 2'],
+    'http_reqs{container_group:main}': ['count==3'],
+    checks: ['rate==1.0', 'rate == 1.00', 'rate>0.9', 'rate==1'],
+    'checks{myTag:hola}': ['rate>0.9'],
+    vus: ['value<4000'],
+    RTT: ['p(99)<300', 'p(70)<250', 'avg<200', 'med<150', 'min<100'],
+    serverWaitingTimeOnLogin: ['p(95) < 200'],
+    ContentOK: ['rate>0.95'],
+    ContentSize: ['value<4000'],
+    Errors: ['count<100'],
+    'error_counter{errorType:authError}': ['count <= 2', 'count < 10'],
+    my_custom_metric: ['rate<0.05'],
+    endpoint_data_sent: ['count < 2048'],
+    'endpoint_data_sent{url:https://test.k6.io/contacts.php}': ['count < 1024'],
+    'endpoint_data_recv{url:https://test.k6.io/}': ['count < 2048'],
+  };
+  const rows = Object.entries(forms).flatMap(([metric, expressions]) => expressions.map((expression) => [metric, expression] as const));
+
+  test.each(rows)('%s: %s', (metric, expression) => {
+    const parsed = parseThreshold(metric, expression, { abortOnFail: true, delayAbortEval: '1m' }, own);
+    expect(parsed).not.toHaveProperty('problem');
+    expect(parsed).toMatchObject({ expression, abortOnFail: true, delayAbortEvalUs: 60_000_000 });
+    const [, name = '', value] = /\{([^:]+):(.*)\}$/.exec(metric) ?? [];
+    expect(parsed).toMatchObject({ tags: value === undefined ? {} : { [name]: value } });
+  });
+
+  test.each(['p(101)<1', 'p(-1)<1', 'p(NaN)<1'])('%s is refused, as it is by k6', (expression) => {
+    expect(parseThreshold(TREND, expression)).toHaveProperty('problem');
+  });
+
+  test('quotes around a tag’s value are no part of it', () => {
+    expect(parseThreshold(`${TREND}{name:"list products",scenario:'browse'}`, 'avg<1')).toMatchObject({
+      tags: { name: 'list products', scenario: 'browse' },
+    });
+  });
+});

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { newExchange } from '../../agent/protocol/index.ts';
 import { createRecorder } from '../../agent/warm-up.ts';
-import { countedFromUs, countedUs, warmupEndUs, type Plan, type PlannedScenario } from '../../shared/plan/index.ts';
+import { warmupEndUs, type Plan, type PlannedScenario } from '../../shared/plan/index.ts';
 import { renderProgress, renderSummary, summarise, type Snapshot, type SummaryInput } from '../../shared/report/index.ts';
-import { countRequests, ThresholdWatch, type Threshold } from '../../shared/sla/index.ts';
+import { countingOf, countRequests, ThresholdWatch, type Threshold } from '../../shared/sla/index.ts';
 import { isPartOfTotals, selectValue, type Series } from '../../shared/stats/index.ts';
 import { closedScenario, openScenario } from '../support/plans.ts';
 
@@ -21,21 +21,21 @@ describe('a plan with a warm-up', () => {
   test('totals count from the first end of a warm-up when every scenario has one, and from the start otherwise', () => {
     const late = { ...openScenario(), startUs: 5 * SECOND_US, warmupUs: 2 * SECOND_US };
     const early = { ...closedScenario(), warmupUs: 3 * SECOND_US };
-    expect(countedFromUs(plan(late, early))).toBe(3 * SECOND_US);
-    expect(countedFromUs(plan(late, closedScenario()))).toBe(0);
-    expect(countedFromUs(plan(openScenario()))).toBe(0);
+    expect(countingOf([late, early]).fromUs({})).toBe(3 * SECOND_US);
+    expect(countingOf([late, closedScenario()]).fromUs({})).toBe(0);
+    expect(countingOf([openScenario()]).fromUs({})).toBe(0);
   });
 
   test('what is told of one scenario counts from the end of its own, and what is told of a warm-up while that lasts', () => {
     const browse = { ...openScenario(), startUs: SECOND_US, warmupUs: 2 * SECOND_US };
     const both = plan(browse, closedScenario());
     const untilUs = 10 * SECOND_US;
-    expect(countedUs(both, {}, untilUs)).toBe(10 * SECOND_US);
-    expect(countedUs(both, { scenario: 'browse' }, untilUs)).toBe(7 * SECOND_US);
-    expect(countedUs(both, { scenario: 'loop' }, untilUs)).toBe(10 * SECOND_US);
-    expect(countedUs(both, { scenario: 'browse', phase: 'warmup' }, untilUs)).toBe(2 * SECOND_US);
-    expect(countedUs(both, { phase: 'warmup' }, 1.5 * SECOND_US)).toBe(0.5 * SECOND_US);
-    expect(countedUs(both, { scenario: 'loop', phase: 'warmup' }, untilUs)).toBe(0);
+    expect(countingOf(both.scenarios).us({}, untilUs)).toBe(10 * SECOND_US);
+    expect(countingOf(both.scenarios).us({ scenario: 'browse' }, untilUs)).toBe(7 * SECOND_US);
+    expect(countingOf(both.scenarios).us({ scenario: 'loop' }, untilUs)).toBe(10 * SECOND_US);
+    expect(countingOf(both.scenarios).us({ scenario: 'browse', phase: 'warmup' }, untilUs)).toBe(2 * SECOND_US);
+    expect(countingOf(both.scenarios).us({ phase: 'warmup' }, 1.5 * SECOND_US)).toBe(0.5 * SECOND_US);
+    expect(countingOf(both.scenarios).us({ scenario: 'loop', phase: 'warmup' }, untilUs)).toBe(0);
   });
 });
 
