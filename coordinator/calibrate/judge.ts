@@ -4,10 +4,10 @@ import { suspect, type Suspicion } from './suspicion.ts';
 import { ascending, meanOf, quantile, type Reference, type TrueTimes, type Truth } from './truth.ts';
 
 /** Percentiles that are compared, by their names in a summary. */
-export const COMPARED = ['50', '90', '95', '99', '99.9'] as const;
+const COMPARED = ['50', '90', '95', '99', '99.9'] as const;
 
 const METRICS = { service: 'http_req_duration', response: 'http_req_response_time', lag: 'schedule_lag' } as const;
-export type Kind = keyof typeof METRICS;
+type Kind = keyof typeof METRICS;
 
 /** One number beside what it must be: counts as they are, times in milliseconds. */
 export interface Figure {
@@ -136,16 +136,16 @@ function notAsPlanned({ pattern: { name }, planned, received, missing, repeated 
   return { pattern: name, metric: 'requests', suspicion: 'plan-not-fired', text: withMeaning(text, 'plan-not-fired'), mayBeNoise: false };
 }
 
-/** Whatever makes a run invalid by its own word; what only degrades it is the machine's noise. */
+/** Whatever makes a run invalid by its own word. That its generator was late is no mistake of the measurement: the lag is judged above. */
 function saidByRun({ validity }: Summary): Finding[] {
   return validity.reasons
-    .filter(({ grade }) => grade === 'invalid')
+    .filter(({ code, grade }) => grade === 'invalid' && code !== 'generator-lag')
     .map(({ code, detail }) => ({
       pattern: ALL,
       metric: 'validity',
       suspicion: 'run-invalid',
       text: `the run itself says ${code}: ${detail}`,
-      mayBeNoise: code === 'generator-lag',
+      mayBeNoise: false,
     }));
 }
 

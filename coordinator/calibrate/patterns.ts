@@ -34,10 +34,10 @@ export const PATTERNS: readonly Pattern[] = [
   {
     // One agent meets the slow answers alone. Merged, they are an eighth of all, so p90 is slow; the mean of the agents' own p90 is neither.
     name: 'two-point',
-    meaning: '5 ms, and 50 ms for a quarter of the requests of one of the agents',
+    meaning: '5 ms, and 200 ms for a quarter of the requests of one of the agents',
     ratePerSecond: 300,
     maxVus: VUS_ENOUGH,
-    latencyUs: (n) => (n % 8 === 1 ? 50 * MS : 5 * MS),
+    latencyUs: (n) => (n % 8 === 1 ? 200 * MS : 5 * MS),
   },
   {
     name: 'heavy-tail',

@@ -9,7 +9,7 @@ import { AT_ONCE } from './reference-server.ts';
 
 const WAIT_AGENTS_MS = 60_000;
 /** What of a tried rate is left out: at a new rate, code is compiled anew. */
-export const WARMUP_SECONDS = 0.5;
+const WARMUP_SECONDS = 0.5;
 /** VUs of a tried rate. More would be connections that the server, not the agents, is slow to answer. */
 const RATE_VUS = 400;
 

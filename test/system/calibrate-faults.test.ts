@@ -2,9 +2,14 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { CalibrationResult } from '../../coordinator/calibrate/calibrate.ts';
 import { EXIT_CODES } from '../../shared/base/index.ts';
 import { plantFaults, type Planted } from '../support/planted-build.ts';
 import { Processes } from '../support/processes.ts';
+import { atAQuietMoment } from '../support/quiet-moment.ts';
+
+/** What one request in a hundred may be delayed by. */
+const NOISE_MAX_MS = 20;
 
 const RECORDER = 'agent/recorder.js';
 const RESPONSE = 'outcome.responseTime.record(exchange.endedUs - intendedUs);';
@@ -82,20 +87,23 @@ describe('a calibration with a fault planted in the program fails, and says what
   test.each(FAULTS)('$name', async ({ planted, suspicion, pattern, metric }) => {
     const build = await plantFaults(planted);
     try {
-      const out = join(folder, 'calibration.json');
-      const { code, stdout, stderr } = await processes.runFile(build.main, [
-        'calibrate',
-        '--quick',
-        '--seconds',
-        '3',
-        '--json',
-        '--out',
-        out,
-      ]);
-      expect(code, stderr).toBe(EXIT_CODES.invalidResult.code);
-      const result = JSON.parse(stdout) as { verdict: string; saved: string | null; findings: Record<string, string>[] };
-      expect([result.verdict, result.saved]).toEqual(['failed', null]);
-      expect(result.findings).toContainEqual(expect.objectContaining({ pattern, metric, suspicion }));
+      await atAQuietMoment(NOISE_MAX_MS, async () => {
+        const out = join(folder, 'calibration.json');
+        const words = ['calibrate', '--quick', '--seconds', '3', '--json', '--out', out];
+        const { code, stdout, stderr } = await processes.runFile(build.main, words);
+        const result = JSON.parse(stdout) as CalibrationResult & { readonly saved: string | null };
+        return {
+          noiseMs: result.pacing.seen.p99Ms,
+          judge: (slackMs) => {
+            expect(code, stderr).toBe(EXIT_CODES.invalidResult.code);
+            expect([result.verdict, result.saved]).toEqual(['failed', null]);
+            const found = result.findings.filter((finding) => finding.pattern === pattern && finding.metric === metric);
+            expect(found).toHaveLength(1);
+            // Delays as long as the latencies hide what a deviation looks like, not that there is one.
+            if (slackMs === 0) expect(found[0]?.suspicion).toBe(suspicion);
+          },
+        };
+      });
       // What is not true is not kept for later runs.
       expect(await readdir(folder)).toEqual([]);
     } finally {
