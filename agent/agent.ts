@@ -7,6 +7,7 @@ import {
   type AgentState,
   type Assign,
   type CoordinatorMessage,
+  type MachineRate,
   type Progress,
 } from '../shared/wire/index.ts';
 import { createAllowList } from './allow-list.ts';
@@ -22,6 +23,8 @@ export interface AgentOptions extends AgentIdentity {
   readonly capacity: number;
   readonly allow: readonly string[];
   readonly joinToken: string;
+  /** What this machine was calibrated to. */
+  readonly machineRate: MachineRate | undefined;
   /** How long to look for coordinator and NATS at first before giving up. */
   readonly connectTimeoutMs: number;
 }
@@ -80,12 +83,12 @@ class Agent {
 
   /** Serves one control stream until it ends, then waits for the run that may still be under way. */
   async serve(stream: ControlStream, signal: AbortSignal): Promise<void> {
-    const { agentId, incarnation, labels, capacity, allow, joinToken } = this.options;
+    const { agentId, incarnation, labels, capacity, allow, joinToken, machineRate } = this.options;
     this.state = 'JOINING';
     this.stream = stream;
     stream.send({
       $case: 'hello',
-      value: { agentId, incarnation, version: VERSION, labels: { ...labels }, capacity, allowList: [...allow], joinToken },
+      value: { agentId, incarnation, version: VERSION, labels: { ...labels }, capacity, allowList: [...allow], joinToken, machineRate },
     });
     const heartbeat = setInterval(() => {
       this.beat();

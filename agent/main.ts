@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { AppError, createLog, DEFAULTS, EXIT_CODES, systemClock } from '../shared/base/index.ts';
 import { ID_PATTERN } from '../shared/wire/index.ts';
 import { runAgent, type AgentOptions } from './agent.ts';
+import { calibratedRate } from './calibrated-rate.ts';
 import { catchStrays } from './catch-strays.ts';
 import { rehearse } from './rehearsal.ts';
 import { keepCompiledCode } from './settle-heap.ts';
@@ -51,6 +52,7 @@ function options(): AgentOptions {
     capacity: given.capacity ?? 1,
     allow: given.allow ?? [],
     joinToken: given.joinToken ?? '',
+    machineRate: calibratedRate(log),
     connectTimeoutMs: given.connectTimeoutMs ?? 30_000,
   };
 }

@@ -7,6 +7,7 @@ import {
   type AgentState,
   type CoordinatorMessage,
   type Hello,
+  type MachineRate,
 } from '../shared/wire/index.ts';
 import { ClockOffset, type ClockEstimate } from './clock-offset.ts';
 
@@ -17,6 +18,8 @@ export interface Agent {
   readonly version: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly capacity: number;
+  /** What its machine was calibrated to. */
+  readonly machineRate: MachineRate | undefined;
   readonly clock: ClockEstimate;
   readonly state: AgentState;
   /** The run it is part of; empty when it is free. */
@@ -211,6 +214,7 @@ class Member implements Agent {
   readonly version: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly capacity: number;
+  readonly machineRate: MachineRate | undefined;
   readonly send: (message: CoordinatorMessage) => void;
   readonly hangUp: () => void;
   state: AgentState = 'JOINING';
@@ -228,6 +232,7 @@ class Member implements Agent {
     this.version = hello.version;
     this.labels = hello.labels;
     this.capacity = Math.max(1, hello.capacity);
+    this.machineRate = hello.machineRate;
     this.send = send;
     this.hangUp = hangUp;
     this.lastSeenUs = nowUs;

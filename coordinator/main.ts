@@ -4,6 +4,7 @@ import { AppError, EXIT_CODES, reasonOf, VERSION } from '../shared/base/index.ts
 import { agentCommand } from './commands/agent.ts';
 import { agentsCommand } from './commands/agents.ts';
 import { checkCommand } from './commands/check.ts';
+import { calibrateCommand } from './commands/calibrate.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { mergeCommand } from './commands/merge.ts';
 import { planCommand } from './commands/plan.ts';
@@ -35,6 +36,7 @@ for (const command of [
   agentsCommand,
   runsCommand,
   stopCommand,
+  calibrateCommand,
   schemaCommand,
   checkCommand,
   mergeCommand,

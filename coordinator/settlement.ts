@@ -1,9 +1,10 @@
 import { VERSION } from '../shared/base/index.ts';
-import type { Epoch } from '../shared/plan/index.ts';
+import { peakArrivalsPerSecond, type Epoch } from '../shared/plan/index.ts';
 import { summarise, type Summary, type SummaryInput } from '../shared/report/index.ts';
 import { countingOf, countRequests, gradeValidity, type ValidityInput } from '../shared/sla/index.ts';
 import { selectValue } from '../shared/stats/index.ts';
 import { settle, type AgentAccount } from './accounting.ts';
+import { calibratedAgents } from './calibrated-agents.ts';
 import type { Collector } from './collector.ts';
 import type { Participants } from './participants.ts';
 import type { Submission } from './submission.ts';
@@ -70,6 +71,11 @@ export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, p
       samplesUnderOther: participants.all.reduce((sum, { finished }) => sum + (finished?.cappedSamples ?? 0), 0),
       versionSkew: participants.all.flatMap(({ agent: { id, version } }) => (version === VERSION ? [] : [{ agent: id, version }])),
       coordinatorRestarts: 0,
+      calibrated: calibratedAgents(
+        participants.all.map(({ agent }) => agent),
+        peakArrivalsPerSecond(plan),
+        epochs,
+      ),
     },
   };
 }

@@ -2,6 +2,7 @@ export * from './epochs.ts';
 export * from './flow.ts';
 export * from './http.ts';
 export * from './json-path.ts';
+export * from './peak.ts';
 export * from './plan.ts';
 export * from './random.ts';
 export * from './schedule.ts';

@@ -59,6 +59,17 @@ export const VALIDITY_RULES = {
       cpu: { measure: `CPU of one agent, mean of ${SATURATED_INTERVALS} consecutive intervals`, unit: 'cores', degradedAbove: 0.9 },
     },
   },
+  'beyond-calibration': {
+    meaning:
+      'an agent was asked to fire more than its machine has been shown to fire in time (muster calibrate): lag and latencies are not vouched for',
+    limits: {
+      beyond: {
+        measure: "peak planned arrivals of one agent above its share of the machine's calibrated rate",
+        unit: '%',
+        degradedAbove: 0,
+      },
+    },
+  },
   'samples-missing': {
     meaning: 'agents recorded samples that never arrived: percentiles and counts are incomplete',
     limits: { missing: { measure: 'samples missing', unit: 'samples', invalidAbove: 0 } },
@@ -116,6 +127,16 @@ export interface ValidityInput {
   readonly samplesUnderOther: number;
   readonly versionSkew: readonly { readonly agent: string; readonly version: string }[];
   readonly coordinatorRestarts: number;
+  /** Agents whose machines were calibrated. */
+  readonly calibrated?: readonly CalibratedAgent[];
+}
+
+export interface CalibratedAgent {
+  readonly agent: string;
+  /** At the peak of the plan, arrivals per second. */
+  readonly askedPerSecond: number;
+  /** What it can fire in time by the calibration of its machine, its share among the agents there. */
+  readonly shownPerSecond: number;
 }
 
 export interface LoopBlockSeen {
@@ -159,6 +180,11 @@ function* reasons(input: ValidityInput): Generator<ValidityReason> {
       `agent ${agent} used ${cpuWorst.toFixed(2)} cores over ${SATURATED_INTERVALS} intervals`,
       agent,
     );
+  }
+  for (const { agent, askedPerSecond, shownPerSecond } of input.calibrated ?? []) {
+    const percent = Math.max(0, (askedPerSecond / shownPerSecond - 1) * 100);
+    const seen = `agent ${agent} was to fire ${Math.round(askedPerSecond)}/s, its machine is calibrated to ${Math.round(shownPerSecond)}/s an agent`;
+    yield* exceeding('beyond-calibration', 'beyond', percent, seen, agent);
   }
   const { missing } = ledger.samples;
   yield* exceeding('samples-missing', 'missing', missing, `${missing} recorded samples never arrived`);

@@ -7,6 +7,7 @@ export type {
   ChoreDone,
   Finished,
   Hello,
+  MachineRate,
   Progress,
   SubmitRequest,
   Threshold as WireThreshold,

@@ -30,7 +30,16 @@ export class Processes {
 
   /** `node <script of the build> …`, e.g. `start('coordinator/main.js', ['agents'])`. */
   start(script: string, arguments_: readonly string[], options: SpawnOptions = {}): Child {
-    const words = [...(options.under ?? []), process.execPath, '--enable-source-maps', join(ROOT, 'dist', script), ...arguments_];
+    return this.startFile(join(ROOT, 'dist', script), arguments_, options);
+  }
+
+  /** `node <file> …` of any folder, to its end. */
+  runFile(file: string, arguments_: readonly string[], options: SpawnOptions = {}): Promise<Ended> {
+    return this.startFile(file, arguments_, options).ended;
+  }
+
+  private startFile(file: string, arguments_: readonly string[], options: SpawnOptions): Child {
+    const words = [...(options.under ?? []), process.execPath, '--enable-source-maps', file, ...arguments_];
     const child = new Child(
       spawn(words[0] ?? '', words.slice(1), {
         cwd: options.cwd ?? ROOT,

@@ -186,6 +186,7 @@ function participating(...ids: string[]) {
     version: '0.1.0',
     labels: {},
     capacity: 1,
+    machineRate: undefined,
     clock: { offsetUs: 0, uncertaintyUs: 0, samples: 1 },
     state: 'RUNNING',
     runId: 'run-1',

@@ -12,6 +12,7 @@ const HELLO: Hello = {
   capacity: 2,
   allowList: [],
   joinToken: 'secret',
+  machineRate: undefined,
 };
 
 describe('joining', () => {

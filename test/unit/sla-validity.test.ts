@@ -46,10 +46,21 @@ describe('validity', () => {
     ['series were capped', { samplesUnderOther: 4 }, 'series-capped', 'degraded'],
     ['an agent runs another version', { versionSkew: [{ agent: 'a', version: '0.2.0' }] }, 'version-skew', 'degraded'],
     ['the coordinator was restarted', { coordinatorRestarts: 1 }, 'coordinator-restarted', 'degraded'],
+    [
+      'an agent was asked for more than was shown',
+      { calibrated: [{ agent: 'a', askedPerSecond: 501, shownPerSecond: 500 }] },
+      'beyond-calibration',
+      'degraded',
+    ],
   ] as const)('when %s, the run says so', (_name, change, code, grade) => {
     const validity = gradeValidity({ ...CLEAN, ...change });
     expect(validity.grade).toBe(grade);
     expect(validity.reasons.map((reason) => [reason.code, reason.grade])).toEqual([[code, grade]]);
+  });
+
+  test('a calibrated agent that was asked for no more than was shown is no reason', () => {
+    const calibrated = [{ agent: 'a', askedPerSecond: 500, shownPerSecond: 500 }];
+    expect(gradeValidity({ ...CLEAN, calibrated }).grade).toBe('valid');
   });
 
   test('a target that answers nothing because nothing was sent is not unreachable', () => {
