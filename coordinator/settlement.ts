@@ -1,5 +1,5 @@
 import { VERSION } from '../shared/base/index.ts';
-import { countedUs, type Epoch } from '../shared/plan/index.ts';
+import { countedUs, peakRatePerSecond, type Epoch } from '../shared/plan/index.ts';
 import { summarise, type Summary, type SummaryInput } from '../shared/report/index.ts';
 import { countRequests, gradeValidity, type ValidityInput } from '../shared/sla/index.ts';
 import { selectValue } from '../shared/stats/index.ts';
@@ -61,6 +61,8 @@ export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, p
       ledger,
       agentsLost,
       health,
+      plannedPerSecond: peakRatePerSecond(plan),
+      intervalUs: plan.intervalMs * 1000,
       scheduleLagP99Us,
       // Schedule lag is the pacer's lateness plus the wait for a VU; what the pacer cannot explain was the wait.
       vuWaitP99Us: scheduleLagP99Us === undefined ? undefined : Math.max(0, scheduleLagP99Us - pacerP99Us),

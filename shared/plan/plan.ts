@@ -189,3 +189,12 @@ function scenariosOf({ scenarios }: Plan, { scenario }: PartOfRun): readonly Pla
   const named = scenarios.filter(({ name }) => name === scenario);
   return named.length > 0 ? named : scenarios;
 }
+
+/** The highest rate of iterations a plan asks for, a second; `undefined` when no scenario has a rate. Scenarios that follow each other are
+ *  added up as well, so it is at least what is due at any instant. */
+export function peakRatePerSecond({ scenarios }: Plan): number | undefined {
+  const rates = scenarios.flatMap(({ load }) =>
+    isOpen(load) ? [(Math.max(...load.segments.flatMap(({ startRate, endRate }) => [startRate, endRate])) / load.timeUnitUs) * 1e6] : [],
+  );
+  return rates.length === 0 ? undefined : rates.reduce((sum, rate) => sum + rate, 0);
+}
