@@ -52,7 +52,7 @@ let lateMaxMs = 0;
 
 /** A batch but for what tells one from another; messages that follow each other are one message. */
 function body(agent: AgentBatches): Uint8Array {
-  return encodeBatch({ key: { agent: '', incarnation: '', sequence: 0 }, ...agent.next(SAMPLES, false) });
+  return encodeBatch({ key: { agent: '', incarnation: '', sequence: 0 }, ...agent.next(SAMPLES, false), ledgers: [] });
 }
 
 function report(said: SimulationReport): void {

@@ -57,22 +57,6 @@ interface Measured {
   readonly verdict: string;
 }
 
-process.stdout.write(`${machine()}\n`);
-const rows: Measured[] = [];
-for (const agents of values.agents) rows.push(await simulate(Number(agents), Number(values.seconds)));
-process.stdout.write(
-  '\n| agents | lag p50 / max | coordinator | a batch | peak RSS | nats-server | a batch | simulator late by | result |\n|---|---|---|---|---|---|---|---|---|\n',
-);
-for (const row of rows) process.stdout.write(`${line(row)}\n`);
-const first = rows.find(({ agents }) => agents === 1_000);
-if (first !== undefined) {
-  const { lagMaxMs, coordinatorCores, rssPeakMb } = first;
-  const holds = lagMaxMs < LAG_MAX_MS && coordinatorCores < CORES_MAX && rssPeakMb < RSS_MAX_MB;
-  process.stdout.write(
-    `${holds ? 'holds' : 'FAILS'}: 1,000 agents with lag under ${LAG_MAX_MS / 1000} s, under ${CORES_MAX} cores and ${RSS_MAX_MB} MB\n`,
-  );
-}
-
 function line({ agents, seconds, ...of }: Measured): string {
   const lags = seconds.map(({ lagMs }) => lagMs).sort((a, b) => a - b);
   const usOf = (cores: number): string => `${((cores * 1e6) / agents).toFixed(0)} µs`;
@@ -298,13 +282,30 @@ function scenarioOf(agents: number, seconds: number): object {
 function verdictOf(said: string, complained: string, samples: number): string {
   if (!said.startsWith('{')) return complained.trim().slice(0, 80);
   const { validity, ledger } = JSON.parse(said) as {
-    readonly validity: { readonly grade: string; readonly reasons: readonly { readonly code: string }[] };
+    readonly validity: { readonly grade: string; readonly reasons: readonly { readonly code: string; readonly detail: string }[] };
     readonly ledger: { readonly samples: { readonly merged: number } };
   };
+  for (const { code, detail } of validity.reasons.slice(0, 3)) process.stdout.write(`${code}: ${detail}\n`);
   const reasons = [...new Set(validity.reasons.map(({ code }) => code))];
   return `${validity.grade}${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}, ${ledger.samples.merged === samples ? 'all' : `${ledger.samples.merged} of ${samples}`} samples merged`;
 }
 
 function nowUs(): number {
   return (performance.timeOrigin + performance.now()) * 1000;
+}
+
+process.stdout.write(`${machine()}\n`);
+const rows: Measured[] = [];
+for (const agents of values.agents) rows.push(await simulate(Number(agents), Number(values.seconds)));
+process.stdout.write(
+  '\n| agents | lag p50 / max | coordinator | a batch | peak RSS | nats-server | a batch | simulator late by | result |\n|---|---|---|---|---|---|---|---|---|\n',
+);
+for (const row of rows) process.stdout.write(`${line(row)}\n`);
+const first = rows.find(({ agents }) => agents === 1_000);
+if (first !== undefined) {
+  const { lagMaxMs, coordinatorCores, rssPeakMb } = first;
+  const holds = lagMaxMs < LAG_MAX_MS && coordinatorCores < CORES_MAX && rssPeakMb < RSS_MAX_MB;
+  process.stdout.write(
+    `${holds ? 'holds' : 'FAILS'}: 1,000 agents with lag under ${LAG_MAX_MS / 1000} s, under ${CORES_MAX} cores and ${RSS_MAX_MB} MB\n`,
+  );
 }
