@@ -32,6 +32,10 @@ export class Collector {
   /** Agents whose intervals are waited for before an interval is closed. */
   private expected: ReadonlySet<string> = new Set();
   private closedBefore = 0;
+  /** Intervals `[0, end)` of an agent are in; `Infinity` once its last batch is. */
+  private readonly ends = new Map<string, number>();
+  /** How many of `expected` have not delivered interval `closedBefore` yet. */
+  private awaited = 0;
   verdicts: readonly Verdict[] = [];
   /** Batches that could not be added, in words; each one's samples will be missing. */
   readonly refused: string[] = [];
@@ -45,6 +49,7 @@ export class Collector {
 
   expect(agents: ReadonlySet<string>): void {
     this.expected = agents;
+    for (const { agent, last } of this.rollup.agents()) this.ends.set(agent, last.isFinal ? Infinity : last.intervalEnd);
     this.closeComplete();
   }
 
@@ -54,7 +59,8 @@ export class Collector {
     this.health.add(batch.key.agent, batch.health);
     this.addResponse(batch, added.defined);
     void this.bundle.appendBatch({ ...batch, response: responseOf(this.response) }, added.defined);
-    this.closeComplete();
+    const { key, intervalIndex, intervalCount, isFinal } = batch;
+    this.delivered(key.agent, isFinal ? Infinity : intervalIndex + intervalCount);
   }
 
   refuse(reason: string): void {
@@ -85,6 +91,11 @@ export class Collector {
 
   get agents(): ReturnType<Rollup['agents']> {
     return this.rollup.agents();
+  }
+
+  /** Whether the agent's last batch is in. */
+  hasFinal(agent: string): boolean {
+    return this.ends.get(agent) === Infinity;
   }
 
   /** Response times of the last closed intervals. */
@@ -118,18 +129,24 @@ export class Collector {
     }
   }
 
-  private completeBefore(): number {
-    let before = Infinity;
-    const ends = new Map(this.rollup.agents().map(({ agent, last }) => [agent, last.isFinal ? Infinity : last.intervalEnd]));
-    for (const agent of this.expected) before = Math.min(before, ends.get(agent) ?? 0);
-    return before;
+  /** Looks at all agents only when the last one that an interval waited for has delivered it: once an interval, not once a batch. */
+  private delivered(agent: string, end: number): void {
+    const before = this.ends.get(agent) ?? 0;
+    if (end <= before) return;
+    this.ends.set(agent, end);
+    if (before > this.closedBefore || end <= this.closedBefore || !this.expected.has(agent)) return;
+    this.awaited--;
+    if (this.awaited === 0) this.closeComplete();
   }
 
   private closeComplete(): void {
-    const before = this.completeBefore();
-    if (before <= this.closedBefore) return;
-    this.closedBefore = before;
-    this.close(before);
+    const ends = [...this.expected].map((agent) => this.ends.get(agent) ?? 0);
+    const before = ends.reduce((least, end) => Math.min(least, end), Infinity);
+    if (before > this.closedBefore) {
+      this.closedBefore = before;
+      this.close(before);
+    }
+    this.awaited = ends.filter((end) => end <= this.closedBefore).length;
   }
 
   private close(before: number): void {

@@ -114,8 +114,7 @@ export class Participants implements FleetListener {
 
   /** At the end: whoever neither ended its load nor delivered a last batch is lost. */
   loseSilent(collector: Collector): void {
-    const finals = new Set(collector.agents.flatMap(({ agent, last }) => (last.isFinal ? [agent] : [])));
-    for (const part of this.all) if (!part.loadEnded && !finals.has(part.agent.id)) part.isLost = true;
+    for (const part of this.all) if (!part.loadEnded && !collector.hasFinal(part.agent.id)) part.isLost = true;
   }
 
   /** For the settlement: of batches and heartbeats, the word that accounts for more. Of an agent that was lost only what it sealed and

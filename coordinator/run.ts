@@ -21,6 +21,8 @@ const LOST_AFTER_US = 5_000_000;
 /** What agents give iterations under way after a stop. */
 const STOP_GRACE_US = 5_000_000;
 const LOOK_EVERY_MS = 1_000;
+/** What is heard within this time is looked at together: a look goes over all agents, and each of them speaks every second. */
+const TURN_MS = 20;
 const CONSUMER_CLOSE_TIMEOUT_MS = 5_000;
 
 export interface RunContext {
@@ -219,7 +221,8 @@ export class Run {
       (batch) => {
         participants.heard(batch.key.agent);
         collector.add(batch);
-        this.wake();
+        // Of one batch in many there is something to decide.
+        if (batch.isFinal || collector.abort !== undefined) this.wake();
       },
       (reason) => {
         collector.refuse(reason);
@@ -253,9 +256,8 @@ export class Run {
   }
 
   private isOver(participants: Participants, collector: Collector): boolean {
-    const finals = new Set(collector.agents.flatMap(({ agent, last }) => (last.isFinal ? [agent] : [])));
     const isDone = ({ agent, isLost, finished, disconnected }: Participant): boolean =>
-      isLost || (finals.has(agent.id) && (finished !== undefined || disconnected !== undefined));
+      isLost || (collector.hasFinal(agent.id) && (finished !== undefined || disconnected !== undefined));
     if (participants.all.every(isDone)) return true;
     if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost))
       this.loadEndedUs = Math.min(this.loadEndedUs, this.elapsedUs);
@@ -273,7 +275,7 @@ export class Run {
     for (const part of participants.all) {
       // While its stream is up the fleet watches the heartbeat; without one, its batches are the sign of life.
       if (part.isLost || part.disconnected === undefined || nowUs - part.lastSeenUs < LOST_AFTER_US) continue;
-      if (collector.agents.some(({ agent, last }) => agent === part.agent.id && last.isFinal)) continue;
+      if (collector.hasFinal(part.agent.id)) continue;
       part.isLost = true;
       const reason = `agent ${part.agent.id} lost: ${part.disconnected}`;
       this.live.note(reason);
@@ -334,7 +336,8 @@ export class Run {
     this.wake = () => {
       woken.abort();
     };
-    await this.context.clock.sleep(Math.max(1, ms), woken.signal);
+    await this.context.clock.sleep(TURN_MS);
+    if (!woken.signal.aborted) await this.context.clock.sleep(Math.max(1, ms - TURN_MS), woken.signal);
   }
 
   /** Events are state for whoever comes after; a run does not fail because one could not be stored. */

@@ -62,6 +62,8 @@ export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, p
       ledger,
       agentsLost,
       health,
+      plannedPerSecond: peakArrivalsPerSecond(plan) || undefined,
+      intervalUs: plan.intervalMs * 1000,
       scheduleLagP99Us,
       // Schedule lag is the pacer's lateness plus the wait for a VU; what the pacer cannot explain was the wait.
       vuWaitP99Us: scheduleLagP99Us === undefined ? undefined : Math.max(0, scheduleLagP99Us - pacerP99Us),

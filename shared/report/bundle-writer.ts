@@ -29,6 +29,8 @@ export class BundleWriter {
   private hlogBytes: number;
   private ndjsonBytes: number;
   private pendingBytes = 0;
+  /** Lines that no write has taken yet. */
+  private readonly waiting: Readonly<Record<'hlog' | 'ndjson', Buffer[]>> = { hlog: [], ndjson: [] };
   private tail: Promise<void> = Promise.resolve();
   /** Begins anew in a writer that resumes: series are then declared once more. */
   private readonly lines = new IntervalLines();
@@ -143,13 +145,18 @@ export class BundleWriter {
     const at = file === 'hlog' ? this.hlogBytes : this.ndjsonBytes;
     if (file === 'hlog') this.hlogBytes += bytes.length;
     else this.ndjsonBytes += bytes.length;
+    const waiting = this.waiting[file];
+    waiting.push(bytes);
+    // A thousand agents say a thousand lines a second: those that wait go with one write.
+    if (waiting.length > 1) return this.tail;
     return this.queue(async () => {
+      const together = Buffer.concat(waiting.splice(0));
       try {
-        if (this.failure === undefined) await writeAll(file === 'hlog' ? this.hlog : this.ndjson, bytes, at);
+        if (this.failure === undefined) await writeAll(file === 'hlog' ? this.hlog : this.ndjson, together, at);
       } catch (cause) {
         this.failed(this.fileName(file), cause);
       } finally {
-        this.pendingBytes -= bytes.length;
+        this.pendingBytes -= together.length;
       }
     });
   }

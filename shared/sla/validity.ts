@@ -20,6 +20,8 @@ export interface ValidityReason {
 /** One measured quantity and from where on it counts against the run. `0` means: any at all. */
 export interface ValidityLimit {
   readonly measure: string;
+  /** Whether every agent is judged by itself, or the run as a whole. */
+  readonly of: 'agent' | 'run';
   readonly unit: 'ms' | '%' | 'cores' | 'samples' | 'agents' | 'iterations' | 'times' | 'files' | 'requests' | 'equations';
   readonly degradedAbove?: number;
   readonly invalidAbove?: number;
@@ -34,29 +36,40 @@ interface Rule {
 export const VALIDITY_RULES = {
   'agents-lost': {
     meaning: 'an agent went silent during the run: its share of the load was missing until the rest took over',
-    limits: { lost: { measure: 'agents lost', unit: 'agents', degradedAbove: 0 } },
+    limits: { lost: { measure: 'agents lost', of: 'agent', unit: 'agents', degradedAbove: 0 } },
   },
   'load-not-delivered': {
     meaning: 'planned iterations were not fired: no VU was free, the agent was gone, or it cannot be known',
-    limits: { missed: { measure: '(dropped + undelivered + unknown) / planned', unit: '%', degradedAbove: 0, invalidAbove: 5 } },
+    limits: { missed: { measure: '(dropped + undelivered + unknown) / planned', of: 'run', unit: '%', degradedAbove: 0, invalidAbove: 5 } },
   },
   'generator-lag': {
     meaning: 'the generator fired late: it, not the target, shaped the arrivals',
     limits: {
-      runP99: { measure: 'pacer lag p99 over the run', unit: 'ms', degradedAbove: 10, invalidAbove: 100 },
-      late: { measure: `intervals of one agent with pacer lag p99 above ${LATE_INTERVAL_US / 1_000} ms`, unit: '%', degradedAbove: 50 },
+      runP99: { measure: 'pacer lag p99 over the run', of: 'run', unit: 'ms', degradedAbove: 10, invalidAbove: 100 },
+      late: {
+        measure: `intervals of one agent with pacer lag p99 above ${LATE_INTERVAL_US / 1_000} ms`,
+        of: 'agent',
+        unit: '%',
+        degradedAbove: 50,
+      },
       veryLate: {
         measure: `intervals of one agent with pacer lag p99 above ${VERY_LATE_INTERVAL_US / 1_000} ms`,
+        of: 'agent',
         unit: '%',
         invalidAbove: 50,
       },
-      stall: { measure: 'longest event-loop delay or pacer lag of one agent', unit: 'ms', degradedAbove: 150 },
+      stall: { measure: 'longest event-loop delay or pacer lag of one agent', of: 'agent', unit: 'ms', degradedAbove: 150 },
     },
   },
   'generator-saturated': {
     meaning: 'an agent ran out of CPU: its own queueing is part of the latencies',
     limits: {
-      cpu: { measure: `CPU of one agent, mean of ${SATURATED_INTERVALS} consecutive intervals`, unit: 'cores', degradedAbove: 0.9 },
+      cpu: {
+        measure: `CPU of one agent, mean of ${SATURATED_INTERVALS} consecutive intervals`,
+        of: 'agent',
+        unit: 'cores',
+        degradedAbove: 0.9,
+      },
     },
   },
   'beyond-calibration': {
@@ -65,6 +78,7 @@ export const VALIDITY_RULES = {
     limits: {
       beyond: {
         measure: "peak planned arrivals of one agent above its share of the machine's calibrated rate",
+        of: 'agent',
         unit: '%',
         degradedAbove: 0,
       },
@@ -72,39 +86,39 @@ export const VALIDITY_RULES = {
   },
   'samples-missing': {
     meaning: 'agents recorded samples that never arrived: percentiles and counts are incomplete',
-    limits: { missing: { measure: 'samples missing', unit: 'samples', invalidAbove: 0 } },
+    limits: { missing: { measure: 'samples missing', of: 'run', unit: 'samples', invalidAbove: 0 } },
   },
   'ledger-imbalance': {
     meaning: 'the conservation equations do not hold: something was counted twice or not at all',
-    limits: { broken: { measure: 'equations that do not hold', unit: 'equations', invalidAbove: 0 } },
+    limits: { broken: { measure: 'equations that do not hold', of: 'run', unit: 'equations', invalidAbove: 0 } },
   },
   'clock-uncertain': {
     meaning: "an agent's clock offset is not known well: instants of different agents do not line up",
-    limits: { uncertainty: { measure: 'clock offset uncertainty of one agent', unit: 'ms', degradedAbove: 5 } },
+    limits: { uncertainty: { measure: 'clock offset uncertainty of one agent', of: 'agent', unit: 'ms', degradedAbove: 5 } },
   },
   'target-unreachable': {
     meaning: 'requests were sent and not one was answered: nothing was measured but failures',
-    limits: { unanswered: { measure: 'requests sent when none was answered', unit: 'requests', invalidAbove: 0 } },
+    limits: { unanswered: { measure: 'requests sent when none was answered', of: 'run', unit: 'requests', invalidAbove: 0 } },
   },
   'vus-exhausted': {
     meaning: 'arrivals had to wait for a free VU: raise maxVUs, or the target is slower than the plan assumed',
-    limits: { wait: { measure: 'wait for a free VU, p99', unit: 'ms', degradedAbove: 10 } },
+    limits: { wait: { measure: 'wait for a free VU, p99', of: 'run', unit: 'ms', degradedAbove: 10 } },
   },
   'bundle-incomplete': {
     meaning: 'a file of the run bundle could not be written: what is on disk is not the whole run',
-    limits: { failed: { measure: 'files not written', unit: 'files', invalidAbove: 0 } },
+    limits: { failed: { measure: 'files not written', of: 'run', unit: 'files', invalidAbove: 0 } },
   },
   'series-capped': {
     meaning: 'more series than the cap: some samples stand under the name (other)',
-    limits: { capped: { measure: 'samples under (other)', unit: 'samples', degradedAbove: 0 } },
+    limits: { capped: { measure: 'samples under (other)', of: 'run', unit: 'samples', degradedAbove: 0 } },
   },
   'version-skew': {
     meaning: 'an agent runs another minor version than the coordinator',
-    limits: { agents: { measure: 'agents of another version', unit: 'agents', degradedAbove: 0 } },
+    limits: { agents: { measure: 'agents of another version', of: 'agent', unit: 'agents', degradedAbove: 0 } },
   },
   'coordinator-restarted': {
     meaning: 'the coordinator was restarted during the run and took up its state from the stream',
-    limits: { restarts: { measure: 'restarts', unit: 'times', degradedAbove: 0 } },
+    limits: { restarts: { measure: 'restarts', of: 'run', unit: 'times', degradedAbove: 0 } },
   },
 } as const satisfies Record<string, Rule>;
 
@@ -114,6 +128,10 @@ export interface ValidityInput {
   readonly ledger: Ledger;
   readonly agentsLost: readonly string[];
   readonly health: readonly AgentHealth[];
+  /** The highest planned rate, iterations a second; `undefined` when nothing is planned by a rate. */
+  readonly plannedPerSecond?: number | undefined;
+  /** Length of the intervals that `health` was taken over. */
+  readonly intervalUs?: number;
   /** p99 of the trend `schedule_lag` over the whole run; `undefined` when no open model ran. */
   readonly scheduleLagP99Us: number | undefined;
   /** p99 of the time that due arrivals waited for a free VU; `undefined` when it was not measured. */
@@ -172,14 +190,10 @@ function* reasons(input: ValidityInput): Generator<ValidityReason> {
 
   yield* lagReasons(input);
 
+  const advice = moreAgents(input);
   for (const { agent, cpuWorst } of input.health) {
-    yield* exceeding(
-      'generator-saturated',
-      'cpu',
-      cpuWorst,
-      `agent ${agent} used ${cpuWorst.toFixed(2)} cores over ${SATURATED_INTERVALS} intervals`,
-      agent,
-    );
+    const seen = `agent ${agent} used ${cpuWorst.toFixed(2)} cores over ${SATURATED_INTERVALS} intervals${advice}`;
+    yield* exceeding('generator-saturated', 'cpu', cpuWorst, seen, agent);
   }
   for (const { agent, askedPerSecond, shownPerSecond } of input.calibrated ?? []) {
     const percent = Math.max(0, (askedPerSecond / shownPerSecond - 1) * 100);
@@ -208,6 +222,23 @@ function* reasons(input: ValidityInput): Generator<ValidityReason> {
     'restarts',
     restarts,
     `the coordinator was restarted ${restarts === 1 ? 'once' : `${restarts} times`}`,
+  );
+}
+
+/** An agent that is this busy still fires in time. */
+const COMFORTABLE_CORES = 0.7;
+
+/** How many agents the plan takes at its highest rate, from what an iteration cost here; empty where no rate is planned or nothing was
+ *  measured. An agent that ran out of CPU fired fewer iterations in the same time, so its cost is per iteration fired, not planned. */
+function moreAgents({ health, ledger, plannedPerSecond, intervalUs }: ValidityInput): string {
+  const coreSeconds = health.reduce((sum, { cpuMean, intervals }) => sum + (cpuMean * intervals * (intervalUs ?? 0)) / 1e6, 0);
+  if (plannedPerSecond === undefined || ledger.started === 0 || coreSeconds === 0) return '';
+  const cost = coreSeconds / ledger.started;
+  const cores = cost * plannedPerSecond;
+  const wanted = Math.max(health.length + 1, Math.ceil(cores / COMFORTABLE_CORES));
+  return (
+    `; an iteration cost ${(cost * 1_000).toFixed(2)} ms of CPU, so ${Math.round(plannedPerSecond)}/s take ${cores.toFixed(1)} cores: ` +
+    `${wanted} agents like these, ${wanted - health.length} more`
   );
 }
 

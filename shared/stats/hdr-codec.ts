@@ -1,6 +1,6 @@
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { BUCKETS, HIGHEST_US, LOWEST_US, SIGNIFICANT_DIGITS } from './hdr-layout.ts';
-import { BucketList, type Histogram } from './histogram.ts';
+import type { Histogram } from './histogram.ts';
 
 /** HdrHistogram's V2 wire format: 40 bytes of configuration, then the counts as ZigZag LEB128, runs of zeros as negative numbers. */
 export const V2_COOKIE = 0x1c849313;
@@ -45,73 +45,147 @@ export function encodeHistogram(histogram: Histogram): Uint8Array<ArrayBuffer> {
 /** Adds the buckets of a V2 payload into `into`; the caller adds the exact totals. Returns the number of samples added.
  *  Throws `RangeError` on anything but our own configuration, and then nothing was added: a merge must be exact or not be. */
 export function addEncoded(payload: Uint8Array, into: Histogram): number {
-  decoded.clear();
-  const samples = decodeBuckets(payload, decoded);
-  into.addBuckets(decoded, 0, decoded.length);
+  const samples = countEncoded(payload);
+  addCounted(payload, into);
   return samples;
 }
 
-const decoded = new BucketList();
-
-/** Appends the non-empty buckets of a V2 payload to `list`, in ascending order, and returns the number of samples in them.
- *  Throws `RangeError` as `addEncoded` does; what it appended until then is to be thrown away. */
-export function decodeBuckets(payload: Uint8Array, list: BucketList): number {
+/** Walks a V2 payload without adding it anywhere, and returns the number of samples in it. Throws `RangeError` on all that is not to be added.
+ *
+ *  This and `addCounted` are most of what merging costs. Small counts alternate with short runs of zeros without a pattern, so a branch on
+ *  which of the two a byte is would be guessed wrongly every other time: the walk does arithmetic instead, four bytes a turn. That halves
+ *  its cost: about 1.4 µs here and 2.3 µs there for 450 buckets (`npm run bench:merge`). */
+export function countEncoded(payload: Uint8Array): number {
   const end = endOfCounts(payload);
+  const lastOfFour = end - 3;
   let at = HEADER_BYTES;
   let index = 0;
-  let added = 0;
+  // Apart, so that what is added four bytes at a time stays a small integer.
+  let samples = 0;
+  let further = 0;
   while (at < end) {
-    let value = payload[at++]!;
-    if (value >= 0x80) {
-      value -= 0x80;
-      let scale = 0x80;
-      let byte = 0x80;
-      for (let more = 1; byte >= 0x80 && more < COUNT_BYTES_MAX; more++) {
-        if (at >= end) throw new RangeError('a truncated HDR histogram');
-        byte = payload[at++]!;
-        value += (more === COUNT_BYTES_MAX - 1 ? byte : byte & 0x7f) * scale;
-        scale *= 0x80;
-      }
+    while (at < lastOfFour) {
+      const a = payload[at]!;
+      const b = payload[at + 1]!;
+      const c = payload[at + 2]!;
+      const d = payload[at + 3]!;
+      if ((a | b | c | d) >= 0x80) break;
+      samples += samplesIn(a) + samplesIn(b) + samplesIn(c) + samplesIn(d);
+      index += bucketsIn(a) + bucketsIn(b) + bucketsIn(c) + bucketsIn(d);
+      at += 4;
     }
+    if (at >= end) break;
+    const bytes = varintBytes(payload, at, end);
+    const value = varint(payload, at, bytes);
+    at += bytes;
+    if (value % 2 === 0) further += value / 2;
+    index += value % 2 === 0 ? 1 : (value + 1) / 2;
+    // Also where a payload is all long runs: it must not count past what a number holds exactly.
+    if (index > BUCKETS) break;
+  }
+  if (index > BUCKETS) throw new RangeError('an HDR histogram with too many buckets');
+  if (samples + further > Number.MAX_SAFE_INTEGER) throw new RangeError('an HDR histogram with more samples than can be counted exactly');
+  return samples + further;
+}
+
+/** Adds the buckets of a payload that `countEncoded` has accepted. Cannot throw. */
+export function addCounted(payload: Uint8Array, into: Histogram): void {
+  const end = HEADER_BYTES + readInt32(payload, 4);
+  const lastOfFour = end - 3;
+  let at = HEADER_BYTES;
+  let index = 0;
+  const first = end > at && payload[at]! % 2 === 1 ? (varint(payload, at, varintBytes(payload, at, end)) + 1) / 2 : 0;
+  let { counts } = into;
+  while (at < end) {
+    const lastIndex = counts.length - BUCKETS_IN_FOUR;
+    while (at < lastOfFour && index < lastIndex) {
+      const a = payload[at]!;
+      const b = payload[at + 1]!;
+      const c = payload[at + 2]!;
+      const d = payload[at + 3]!;
+      if ((a | b | c | d) >= 0x80) break;
+      counts[index]! += samplesIn(a);
+      index += bucketsIn(a);
+      counts[index]! += samplesIn(b);
+      index += bucketsIn(b);
+      counts[index]! += samplesIn(c);
+      index += bucketsIn(c);
+      counts[index]! += samplesIn(d);
+      index += bucketsIn(d);
+      at += 4;
+    }
+    if (at >= end) break;
+    const bytes = varintBytes(payload, at, end);
+    const value = varint(payload, at, bytes);
+    at += bytes;
     if (value % 2 === 1) {
       index += (value + 1) / 2;
-      if (index > BUCKETS) throw new RangeError('an HDR histogram with too many buckets');
       continue;
     }
-    if (index >= BUCKETS) throw new RangeError('an HDR histogram with too many buckets');
-    if (value > 0) {
-      list.push(index, value / 2);
-      added += value / 2;
-    }
+    if (value > 0) counts = into.room(index);
+    if (value > 0) counts[index]! += value / 2;
     index++;
   }
-  if (added > Number.MAX_SAFE_INTEGER) throw new RangeError('an HDR histogram with more samples than can be counted exactly');
-  return added;
+  into.noteBuckets(first, index);
+}
+
+/** Samples that a byte below 0x80 stands for: none when it is a run of zeros. */
+function samplesIn(byte: number): number {
+  return (byte >> 1) & ((byte & 1) - 1);
+}
+
+/** Buckets that a byte below 0x80 stands for: one, or a run of empty ones. */
+function bucketsIn(byte: number): number {
+  return 1 + ((byte >> 1) & -(byte & 1));
+}
+
+/** The most buckets that four bytes below 0x80 can stand for. */
+const BUCKETS_IN_FOUR = 4 * 64;
+
+/** Length of the LEB128 number at `at`. Throws when it reaches past `end`. */
+function varintBytes(payload: Uint8Array, at: number, end: number): number {
+  let bytes = 1;
+  while (bytes < COUNT_BYTES_MAX && payload[at + bytes - 1]! >= 0x80) bytes++;
+  if (at + bytes > end) throw new RangeError('a truncated HDR histogram');
+  return bytes;
+}
+
+function varint(payload: Uint8Array, at: number, bytes: number): number {
+  let value = 0;
+  let scale = 1;
+  for (let taken = 1; taken <= bytes; taken++) {
+    const byte = payload[at + taken - 1]!;
+    value += (taken === COUNT_BYTES_MAX ? byte : byte & 0x7f) * scale;
+    scale *= 0x80;
+  }
+  return value;
 }
 
 /** Where the counts end, after checking that the head is that of our own configuration. */
 function endOfCounts(payload: Uint8Array): number {
-  if (payload.byteLength < HEADER_BYTES) throw new RangeError('not an HDR V2 histogram');
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  if (view.getInt32(0) !== V2_COOKIE) throw new RangeError('not an HDR V2 histogram');
+  if (payload.byteLength < HEADER_BYTES || readInt32(payload, 0) !== V2_COOKIE) throw new RangeError('not an HDR V2 histogram');
   if (!isOurs(payload)) throw new RangeError('an HDR histogram of another configuration (expected 1 µs to 1 hour at 3 digits)');
-  const length = view.getInt32(4);
+  const length = readInt32(payload, 4);
   if (length < 0 || HEADER_BYTES + length > payload.byteLength) throw new RangeError('a truncated HDR histogram');
   return HEADER_BYTES + length;
 }
 
 /** True when the head of a V2 payload is that of our own configuration. */
 export function isOurs(payload: Uint8Array): boolean {
-  if (payload.byteLength < HEADER_BYTES) return false;
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   return (
-    view.getInt32(8) === 0 &&
-    view.getInt32(12) === SIGNIFICANT_DIGITS &&
-    view.getInt32(16) === 0 &&
-    view.getInt32(20) === LOWEST_US &&
-    view.getInt32(24) === 0 &&
-    view.getUint32(28) === HIGHEST_US
+    payload.byteLength >= HEADER_BYTES &&
+    readInt32(payload, 8) === 0 &&
+    readInt32(payload, 12) === SIGNIFICANT_DIGITS &&
+    readInt32(payload, 16) === 0 &&
+    readInt32(payload, 20) === LOWEST_US &&
+    readInt32(payload, 24) === 0 &&
+    readInt32(payload, 28) >>> 0 === HIGHEST_US
   );
+}
+
+/** Big-endian, as all of a head is. A `DataView` would have to be made for every payload. */
+function readInt32(payload: Uint8Array, at: number): number {
+  return (payload[at]! << 24) | (payload[at + 1]! << 16) | (payload[at + 2]! << 8) | payload[at + 3]!;
 }
 
 /** Decodes log text of any configuration with the library, which trusts the head: check that first. Throws `RangeError`. */

@@ -1,7 +1,8 @@
 import { BUCKETS, HIGHEST_US, highestOf, indexOf, lowestOf, middleOf } from './hdr-layout.ts';
 
-/** Buckets allocated at first: 0 .. 32 ms, 48 KiB. A histogram grows only as far as its values reach. */
-const INITIAL_BUCKETS = 6 * 1024;
+/** Buckets allocated at first: 0 .. 1 ms, 8 KiB. A histogram grows only as far as its values reach: a coordinator holds one for every series of
+ *  every open interval. */
+const INITIAL_BUCKETS = 1024;
 
 /** Counts of whole microseconds in HDR buckets, with exact count, sum, min and max beside them.
  *  Law: `add` is commutative and associative, and adding the parts equals recording everything in one place, bucket for bucket. */
@@ -15,10 +16,15 @@ export class Histogram {
   /** Samples above one hour: counted here and in sum and max, in no bucket. */
   overflow = 0;
   /** Samples per bucket; reads past its length are zero. Float64 keeps counts exact up to 2^53. */
-  counts: Float64Array = new Float64Array(INITIAL_BUCKETS);
+  counts: Float64Array;
   /** Buckets outside `[lowIndex, highIndex]` are zero. Empty when `highIndex < lowIndex`. */
   lowIndex = BUCKETS;
   highIndex = -1;
+
+  /** `buckets`: how far its values are known to reach, so that it need not grow. */
+  constructor(buckets = INITIAL_BUCKETS) {
+    this.counts = new Float64Array(buckets);
+  }
 
   /** Records one duration, rounded to whole microseconds; a negative one (clocks can tie) counts as 0. About 5 ns. */
   record(durationUs: number): void {
@@ -65,16 +71,21 @@ export class Histogram {
     this.counts[index]! += samples;
   }
 
-  /** Adds entries `[from, to)` of a list in ascending order, without touching the totals. */
-  addBuckets(list: BucketList, from: number, to: number): void {
-    if (from >= to) return;
-    const { indices, samples } = list;
-    const lowest = indices[from]!;
-    const highest = indices[to - 1]!;
-    if (highest > this.highIndex) this.reach(highest);
-    if (lowest < this.lowIndex) this.lowIndex = lowest;
+  /** The counts, long enough for bucket `index`: for decoders that add to them and then call `noteBuckets`. */
+  room(index: number): Float64Array {
+    if (index >= this.counts.length) this.grow(index);
+    return this.counts;
+  }
+
+  /** Samples were added to `counts`, all of them in buckets `[first, end)`. */
+  noteBuckets(first: number, end: number): void {
     const { counts } = this;
-    for (let entry = from; entry < to; entry++) counts[indices[entry]!]! += samples[entry]!;
+    let highest = end - 1;
+    while (highest > this.highIndex && !(counts[highest]! > 0)) highest--;
+    if (highest > this.highIndex) this.highIndex = highest;
+    let lowest = first;
+    while (lowest < end && lowest < this.lowIndex && counts[lowest] === 0) lowest++;
+    if (lowest < end && lowest < this.lowIndex) this.lowIndex = lowest;
   }
 
   reset(): void {
@@ -129,14 +140,16 @@ export class Histogram {
   }
 
   private reach(index: number): void {
-    if (index >= this.counts.length) {
-      let length = this.counts.length;
-      while (length <= index) length *= 2;
-      const grown = new Float64Array(Math.min(length, BUCKETS));
-      grown.set(this.counts);
-      this.counts = grown;
-    }
+    if (index >= this.counts.length) this.grow(index);
     this.highIndex = index;
+  }
+
+  private grow(index: number): void {
+    let { length } = this.counts;
+    while (length <= index) length *= 2;
+    const grown = new Float64Array(Math.min(length, BUCKETS));
+    grown.set(this.counts);
+    this.counts = grown;
   }
 }
 
@@ -146,31 +159,4 @@ export interface HistogramTotals {
   readonly minUs: number;
   readonly maxUs: number;
   readonly overflow: number;
-}
-
-/** Non-empty buckets, decoded and not yet added anywhere. Kept and filled again, so that merging allocates nothing. */
-export class BucketList {
-  indices = new Int32Array(4_096);
-  samples = new Float64Array(4_096);
-  length = 0;
-
-  push(index: number, samples: number): void {
-    if (this.length === this.indices.length) this.grow();
-    this.indices[this.length] = index;
-    this.samples[this.length] = samples;
-    this.length++;
-  }
-
-  clear(): void {
-    this.length = 0;
-  }
-
-  private grow(): void {
-    const indices = new Int32Array(this.length * 2);
-    const samples = new Float64Array(this.length * 2);
-    indices.set(this.indices);
-    samples.set(this.samples);
-    this.indices = indices;
-    this.samples = samples;
-  }
 }

@@ -1,4 +1,4 @@
-export { addEncoded, decodeBuckets, encodeHistogram } from './hdr-codec.ts';
+export { addCounted, addEncoded, countEncoded, encodeHistogram } from './hdr-codec.ts';
 export * from './hdr-layout.ts';
 export * from './histogram.ts';
 export * from './histogram-log.ts';

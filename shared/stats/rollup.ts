@@ -1,7 +1,7 @@
-import { decodeBuckets } from './hdr-codec.ts';
-import { BucketList } from './histogram.ts';
-import type { Batch, Health, ScenarioLedger, TrendSlice } from './interval.ts';
-import { addLater, addValue, emptyValue, seriesKey, type GaugeValue, type Series, type SeriesValue, type Tags } from './series.ts';
+import { addCounted, countEncoded } from './hdr-codec.ts';
+import { Histogram } from './histogram.ts';
+import type { Batch, Health, ScenarioLedger } from './interval.ts';
+import { addLater, addValue, emptyValue, seriesKey, type Series, type SeriesValue, type Tags } from './series.ts';
 
 /** One interval with the batches of all agents added together. */
 export interface MergedInterval {
@@ -21,14 +21,14 @@ const OPEN_INTERVALS_MAX = 300;
 /** Batches that may be missing below a new one: over a day of one-second intervals. A larger gap is no loss but a broken sender. */
 const SEQUENCE_GAP_MAX = 100_000;
 
-/** Adds batches of many agents into run totals and into intervals.
- *  Laws: adding the same key twice changes nothing; order between agents does not matter; after every `add`,
- *  the total of a series is the sum over its intervals and over its agents. */
+/** Adds batches of many agents into intervals, and intervals, when they are closed, into run totals: every payload is added once, and
+ *  once a second there is one more addition a series, whatever the number of agents.
+ *  Laws: adding the same key twice changes nothing; order between agents does not matter; the total of a series is the sum over
+ *  its closed intervals, and an interval that over its agents. */
 export class Rollup {
   private readonly totals = new Map<string, Series>();
   private readonly incarnations = new Map<string, Incarnation>();
   private readonly open = new Map<number, OpenInterval>();
-  private readonly decoded = new BucketList();
   merged = 0;
   duplicates = 0;
 
@@ -42,24 +42,29 @@ export class Rollup {
       return { kind: 'duplicate', samples };
     }
     this.checkSeries(batch, incarnation);
-    const ends = this.decodeTrends(batch.trends);
+    for (const { histogram, count, overflow } of batch.trends) {
+      const inBuckets = countEncoded(histogram);
+      if (inBuckets + overflow !== count) throw new RangeError(`a histogram of ${inBuckets} samples says it holds ${count - overflow}`);
+    }
 
     // From here on nothing throws: a batch is in as a whole or not at all.
     incarnation.take(batch.key.sequence);
     for (const { number, metric, kind, tags } of batch.defines) incarnation.series.set(number, this.total(metric, kind, tags));
     const interval = this.interval(batch.intervalIndex + batch.intervalCount - 1);
-    batch.trends.forEach((slice, position) => {
-      const total = incarnation.definition(slice.series);
-      const from = ends[position - 1] ?? 0;
-      this.addSlice(total.value, slice, from, ends[position] ?? from);
-      this.addSlice(intervalValue(interval, total), slice, from, ends[position] ?? from);
-    });
-    for (const { series, count } of batch.counters) this.addTo(incarnation, interval, series, { kind: 'counter', count });
-    for (const { series, passes, fails } of batch.rates) this.addTo(incarnation, interval, series, { kind: 'rate', passes, fails });
+    for (const slice of batch.trends) {
+      const value = intervalValue(interval, incarnation.definition(slice.series));
+      if (value.kind !== 'trend') continue;
+      addCounted(slice.histogram, value.histogram);
+      value.histogram.addTotals(slice);
+    }
+    for (const { series, count } of batch.counters) {
+      addValue(intervalValue(interval, incarnation.definition(series)), { kind: 'counter', count });
+    }
+    for (const { series, passes, fails } of batch.rates) {
+      addValue(intervalValue(interval, incarnation.definition(series)), { kind: 'rate', passes, fails });
+    }
     for (const { series, ...gauge } of batch.gauges) {
-      // Gauges of agents add within an interval; over time the total keeps the last sum and its extremes (see `close`).
-      const known = incarnation.definition(series);
-      addValue(intervalValue(interval, known), { kind: 'gauge', ...gauge });
+      addValue(intervalValue(interval, incarnation.definition(series)), { kind: 'gauge', ...gauge });
     }
     incarnation.see({
       intervalEnd: batch.intervalIndex + batch.intervalCount,
@@ -72,7 +77,7 @@ export class Rollup {
     return { kind: 'added', samples, defined: (series) => incarnation.definition(series) };
   }
 
-  /** Totals of the run so far. */
+  /** Totals of all intervals that were closed. */
   series(): Series[] {
     return [...this.totals.values()];
   }
@@ -95,16 +100,29 @@ export class Rollup {
     const forced = indices.length - OPEN_INTERVALS_MAX;
     const closing = indices.filter((index, position) => index < before || position < forced);
     const closed = closing.map((index) => {
-      const series = [...(this.open.get(index)?.values() ?? [])];
+      const interval: OpenInterval = this.open.get(index) ?? new Map<Series, Series>();
       this.open.delete(index);
-      for (const one of series) if (one.value.kind === 'gauge') this.keepGauge(one.metric, one.tags, one.value);
-      return { index, series };
+      for (const [total, { value }] of interval) addLater(total.value, value);
+      return { index, series: [...interval.values()] };
     });
     return closed;
   }
 
   /** Every slice names a series that is defined, here or before, and is of its kind. */
   private checkSeries(batch: Batch, incarnation: Incarnation): void {
+    const defined = batch.defines.length === 0 ? undefined : this.checkDefinitions(batch, incarnation);
+    const check = (number: number, kind: SeriesValue['kind']): void => {
+      const known = defined?.get(number) ?? incarnation.definition(number).value.kind;
+      if (known !== kind) throw new RangeError(`agent ${incarnation.agent} sent a ${kind} for series ${number}, which is a ${known}`);
+    };
+    for (const { series } of batch.trends) check(series, 'trend');
+    for (const { series } of batch.counters) check(series, 'counter');
+    for (const { series } of batch.rates) check(series, 'rate');
+    for (const { series } of batch.gauges) check(series, 'gauge');
+  }
+
+  /** The kinds of the numbers that a batch defines. */
+  private checkDefinitions(batch: Batch, incarnation: Incarnation): ReadonlyMap<number, SeriesValue['kind']> {
     const defined = new Map<number, SeriesValue['kind']>();
     const kinds = new Map<string, SeriesValue['kind']>();
     for (const { number, metric, kind, tags } of batch.defines) {
@@ -115,37 +133,7 @@ export class Rollup {
       kinds.set(key, kind);
       defined.set(number, kind);
     }
-    const check = (number: number, kind: SeriesValue['kind']): void => {
-      const known = defined.get(number) ?? incarnation.definition(number).value.kind;
-      if (known !== kind) throw new RangeError(`agent ${incarnation.agent} sent a ${kind} for series ${number}, which is a ${known}`);
-    };
-    for (const { series } of batch.trends) check(series, 'trend');
-    for (const { series } of batch.counters) check(series, 'counter');
-    for (const { series } of batch.rates) check(series, 'rate');
-    for (const { series } of batch.gauges) check(series, 'gauge');
-  }
-
-  /** Decodes all trends of a batch before the first is added. Returns where each ends in `decoded`.
-   *  A payload is read once and its non-empty buckets added twice, to the total and to the interval. */
-  private decodeTrends(trends: readonly TrendSlice[]): number[] {
-    this.decoded.clear();
-    return trends.map(({ histogram, count, overflow }) => {
-      const inBuckets = decodeBuckets(histogram, this.decoded);
-      if (inBuckets + overflow !== count) throw new RangeError(`a histogram of ${inBuckets} samples says it holds ${count - overflow}`);
-      return this.decoded.length;
-    });
-  }
-
-  private addSlice(into: SeriesValue, slice: TrendSlice, from: number, to: number): void {
-    if (into.kind !== 'trend') return;
-    into.histogram.addBuckets(this.decoded, from, to);
-    into.histogram.addTotals(slice);
-  }
-
-  private addTo(incarnation: Incarnation, interval: OpenInterval, number: number, value: SeriesValue): void {
-    const total = incarnation.definition(number);
-    addValue(total.value, value);
-    addValue(intervalValue(interval, total), value);
+    return defined;
   }
 
   private incarnationOf(batch: Batch): Incarnation {
@@ -166,10 +154,6 @@ export class Rollup {
       this.totals.set(key, series);
     }
     return series;
-  }
-
-  private keepGauge(metric: string, tags: Tags, gauge: GaugeValue): void {
-    addLater(this.total(metric, 'gauge', tags).value, gauge);
   }
 
   private interval(index: number): OpenInterval {
@@ -239,7 +223,11 @@ type OpenInterval = Map<Series, Series>;
 function intervalValue(interval: OpenInterval, total: Series): SeriesValue {
   let series = interval.get(total);
   if (series === undefined) {
-    series = { metric: total.metric, tags: total.tags, value: emptyValue(total.value.kind) };
+    const { metric, tags, value } = total;
+    // An interval reaches about as far as those before it did.
+    const empty: SeriesValue =
+      value.kind === 'trend' ? { kind: 'trend', histogram: new Histogram(value.histogram.counts.length) } : emptyValue(value.kind);
+    series = { metric, tags, value: empty };
     interval.set(total, series);
   }
   return series.value;

@@ -1,6 +1,5 @@
 import { Batch as WireBatch } from '../../proto/gen/muster/v1/results.ts';
-import { assert } from '../base/index.ts';
-import type { Batch, Health, ScenarioLedger } from '../stats/index.ts';
+import type { Batch, ScenarioLedger } from '../stats/index.ts';
 import type * as proto from '../../proto/gen/muster/v1/results.ts';
 
 export function encodeBatch(batch: Batch): Uint8Array {
@@ -22,26 +21,6 @@ export function encodeBatch(batch: Batch): Uint8Array {
   }).finish();
 }
 
-/** Throws on bytes that are no batch: whoever wrote them was not an agent of ours. */
-export function decodeBatch(bytes: Uint8Array): Batch {
-  const wire = WireBatch.decode(bytes);
-  assert(wire.health !== undefined, 'a batch carries its agent’s health');
-  return {
-    key: { agent: wire.agentId, incarnation: wire.incarnation, sequence: wire.sequence },
-    intervalIndex: wire.intervalIndex,
-    intervalCount: wire.intervalCount,
-    defines: wire.defines.map(({ number, metric, kind, tags }) => ({ number, metric, kind: metricKind(kind), tags })),
-    trends: wire.trends,
-    counters: wire.counters,
-    rates: wire.rates,
-    gauges: wire.gauges,
-    ledgers: wire.ledgers.map(ledgerFromWire),
-    health: wire.health satisfies Health,
-    isFinal: wire.isFinal,
-    samplesRecorded: wire.samplesRecorded,
-  };
-}
-
 export function ledgerToWire({ scenario, ledger, coveredUntilUs, waiting }: ScenarioLedger): proto.ScenarioLedger {
   return { scenario, ...ledger, coveredUntilUs, waiting };
 }
@@ -49,11 +28,6 @@ export function ledgerToWire({ scenario, ledger, coveredUntilUs, waiting }: Scen
 export function ledgerFromWire(wire: proto.ScenarioLedger): ScenarioLedger {
   const { scenario, coveredUntilUs, waiting, started, dropped, completed, interrupted } = wire;
   return { scenario, coveredUntilUs, waiting, ledger: { started, dropped, completed, interrupted } };
-}
-
-function metricKind(kind: string): 'trend' | 'counter' | 'rate' | 'gauge' {
-  assert(kind === 'trend' || kind === 'counter' || kind === 'rate' || kind === 'gauge', `a series of kind ${kind}`);
-  return kind;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -1,5 +1,6 @@
 export * from './agent-state.ts';
 export * from './batch-codec.ts';
+export * from './batch-reader.ts';
 export * from './calibration.ts';
 export * from './control-messages.ts';
 export * from './plan-codec.ts';

@@ -14,7 +14,7 @@ import {
 import { RunEvent as WireRunEvent } from '../../proto/gen/muster/v1/results.ts';
 import { AppError, reasonOf } from '../base/index.ts';
 import type { Batch } from '../stats/index.ts';
-import { decodeBatch } from './batch-codec.ts';
+import { decodeBatch } from './batch-reader.ts';
 import { batchFilter, batchMessageId, batchSubject, eventSubject, STREAM, STREAM_SUBJECTS, WORKLOAD_BUCKET } from './subjects.ts';
 import { workloadHash } from './workload-codec.ts';
 

@@ -125,7 +125,7 @@ export class BenchCluster {
   }
 }
 
-async function untilSaid(child: ChildProcess, words: string): Promise<void> {
+export async function untilSaid(child: ChildProcess, words: string): Promise<void> {
   let said = '';
   const listen = (text: Buffer): void => void (said += text.toString());
   child.stdout?.on('data', listen);

@@ -46,6 +46,11 @@ export function keptWaitingUsOf(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1000;
 }
 
+/** The memory a running process holds now. */
+export function rssBytesOf(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+}
+
 /** The most memory a running process has held so far; 0 when it is gone. */
 export function peakRssBytes(pid: number): number {
   try {

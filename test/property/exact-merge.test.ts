@@ -128,6 +128,7 @@ function merged(drawn: readonly Sample[]): Rollup {
       rollup.add(decodeBatch(encodeBatch(batch)));
     }
   }
+  rollup.close(Infinity);
   return rollup;
 }
 

@@ -160,13 +160,15 @@ describe('rollup', () => {
       { ...next, key: { ...next.key, sequence: -1 } },
       { ...next, key: { ...next.key, sequence: 1e15 } },
     ];
+    const undisturbed = rolledUp([good, next]);
     for (const [i, batch] of broken.entries()) {
       const rollup = new Rollup();
       rollup.add(good);
-      const before = content(rollup.series());
       expect(() => rollup.add(batch), `case ${i}`).toThrow(RangeError);
-      expect([content(rollup.series()), rollup.merged, rollup.gaps()]).toEqual([before, 1, []]);
+      expect([rollup.merged, rollup.gaps()]).toEqual([1, []]);
       expect(rollup.add(next).kind, 'the right batch still fits').toBe('added');
+      expect(rollup.close(Infinity).map(intervalContent)).toEqual(undisturbed.closed.map(intervalContent));
+      expect(content(rollup.series())).toEqual(content(undisturbed.rollup.series()));
     }
   });
 });

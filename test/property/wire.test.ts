@@ -15,6 +15,7 @@ import {
   planToWire,
 } from '../../shared/wire/index.ts';
 import { Plan as WirePlan } from '../../proto/gen/muster/v1/plan.ts';
+import { Batch as WireBatch } from '../../proto/gen/muster/v1/results.ts';
 import { trendSlice } from '../support/intervals.ts';
 
 const whole = fc.maxSafeNat();
@@ -119,6 +120,42 @@ describe('what travels comes back as it was', () => {
       fc.property(batch, (one) => {
         expect(comparable(decodeBatch(encodeBatch(one)))).toEqual(comparable(one));
       }),
+    );
+  });
+
+  test('batches, as the generated reader reads them, whatever fields a later version adds', () => {
+    // Field 15 as bytes, 16 as a number, 17 and 18 of fixed length.
+    const unknown = [122, 2, 8, 1, 128, 1, 150, 1, 137, 1, 1, 2, 3, 4, 5, 6, 7, 8, 149, 1, 1, 2, 3, 4];
+    fc.assert(
+      fc.property(batch, (one) => {
+        const bytes = new Uint8Array([...unknown, ...encodeBatch(one), ...unknown]);
+        const { agentId, incarnation, sequence, defines, trends, counters, rates, gauges, ledgers, ...rest } = WireBatch.decode(bytes);
+        const read = decodeBatch(bytes);
+        expect(read).toEqual({
+          ...rest,
+          key: { agent: agentId, incarnation, sequence },
+          ...{ defines, counters, rates, gauges, ledgers: ledgers.map(ledgerFromWire) },
+          trends: read.trends,
+        });
+        expect(read.trends.map((slice) => ({ ...slice, histogram: [...slice.histogram] }))).toEqual(
+          trends.map((slice) => ({ ...slice, histogram: [...slice.histogram] })),
+        );
+      }),
+    );
+  });
+
+  test('no bytes that were cut or changed on the way make the reader of batches hang or throw anything but a RangeError', () => {
+    fc.assert(
+      fc.property(batch, fc.nat(), fc.nat(), fc.nat({ max: 255 }), (one, cut, at, byte) => {
+        const bytes = Buffer.from(encodeBatch(one));
+        bytes[at % bytes.length] = byte;
+        try {
+          decodeBatch(bytes.subarray(0, cut % 3 === 0 ? cut % bytes.length : bytes.length));
+        } catch (thrown) {
+          expect(thrown).toBeInstanceOf(RangeError);
+        }
+      }),
+      { numRuns: 500 },
     );
   });
 

@@ -49,6 +49,11 @@ export class NatsServer {
     return `nats://127.0.0.1:${this.port}`;
   }
 
+  /** Of the server itself; 0 while it does not run. */
+  get pid(): number {
+    return this.running?.serverPid ?? 0;
+  }
+
   /** As a power cut does it: no goodbye to anybody. Resolves when the process is gone. */
   async kill9(): Promise<void> {
     await this.end('SIGKILL');

@@ -1,5 +1,13 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { countRequests, gradeValidity, HealthWatch, VALIDITY_RULES, type ValidityInput } from '../../shared/sla/index.ts';
+import {
+  countRequests,
+  gradeValidity,
+  HealthWatch,
+  VALIDITY_RULES,
+  type ValidityInput,
+  type ValidityLimit,
+} from '../../shared/sla/index.ts';
 import type { Health, Ledger, Series } from '../../shared/stats/index.ts';
 
 const LEDGER: Ledger = {
@@ -142,11 +150,44 @@ describe('generator lag', () => {
     expect(graded([busy(0.2), busy(1), busy(0.95), busy(0.9)], {})).toEqual(['generator-saturated degraded']);
   });
 
+  test('says how many agents the plan takes when one of them ran out of CPU, from what an iteration cost', () => {
+    const watch = new HealthWatch();
+    for (let interval = 0; interval < 10; interval++) {
+      watch.add('a', health({ cpu: 1 }));
+      watch.add('b', health({ cpu: 0.6 }));
+    }
+    const busy = { ...CLEAN, health: watch.agents(), intervalUs: 1_000_000 };
+    // 16 core-seconds for 1,000 iterations: 16 ms each, so that 200/s take 3.2 cores, which is 0.7 cores each for 5 agents.
+    expect(gradeValidity({ ...busy, plannedPerSecond: 200 }).reasons.map(({ detail }) => detail)).toEqual([
+      'agent a used 1.00 cores over 3 intervals; an iteration cost 16.00 ms of CPU, so 200/s take 3.2 cores: 5 agents like these, 3 more; ' +
+        'above 0.9 cores a run is degraded',
+    ]);
+    expect(gradeValidity({ ...busy, plannedPerSecond: undefined }).reasons[0]?.detail, 'no rate, no advice').not.toContain('more');
+  });
+
   function graded(intervals: readonly Partial<Health>[], change: Partial<ValidityInput>): string[] {
     const watch = new HealthWatch();
     for (const interval of intervals) watch.add('a', health(interval));
     return gradeValidity({ ...CLEAN, ...change, health: watch.agents() }).reasons.map(({ code, grade }) => `${code} ${grade}`);
   }
+});
+
+describe('the table of reasons', () => {
+  const reasons: Readonly<Record<string, { readonly meaning: string; readonly limits: Readonly<Record<string, ValidityLimit>> }>> =
+    VALIDITY_RULES;
+
+  test('stands in docs/validity.md, every reason with its limits and nothing else', async () => {
+    const docs = await readFile(new URL('../../docs/validity.md', import.meta.url), 'utf8');
+    const limit = (above: number | undefined, unit: string): string =>
+      above === undefined ? '' : above === 0 ? 'any' : `above ${above} ${unit}`;
+    const cells = Object.entries(reasons).flatMap(([code, { meaning, limits }]) =>
+      Object.values(limits).map(({ measure, of, unit, degradedAbove, invalidAbove }) =>
+        [`\`${code}\``, meaning, measure, of, limit(degradedAbove, unit), limit(invalidAbove, unit)].join(' | ').replaceAll('  ', ' '),
+      ),
+    );
+    const table = docs.split('\n').filter((line) => line.startsWith('| `'));
+    expect(table.map((line) => line.slice(1, -1).trim().replaceAll(/ +/g, ' '))).toEqual(cells.map((row) => row.trim()));
+  });
 });
 
 describe('health watch', () => {

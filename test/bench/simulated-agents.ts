@@ -1,0 +1,211 @@
+/** A process full of agents that send nothing to any target: each holds a control stream of its own, on a connection of its own, speaks
+ *  the protocol, and publishes what an agent's recorder would have measured. Its parent tells it what to be in `SIMULATED_AGENTS`. */
+import { credentials, type ClientDuplexStream } from '@grpc/grpc-js';
+import { ControlClient, type JoinRequest, type JoinResponse } from '../../proto/gen/muster/v1/control.ts';
+import { systemClock, VERSION } from '../../shared/base/index.ts';
+import { encodeBatch, ledgerToWire, ResultsPlane, type AgentMessage, type CoordinatorMessage } from '../../shared/wire/index.ts';
+import { AgentBatches, HEALTH, sampleLedgers, TRENDS } from './agent-batches.ts';
+
+export interface SimulationOptions {
+  /** Numbers of the agents in here. */
+  readonly from: number;
+  readonly to: number;
+  readonly coordinator: string;
+  readonly natsUrl: string;
+  readonly seconds: number;
+  /** Agents seal at the same instant; their batches leave within this time after it, each agent's always at the same place. */
+  readonly spreadMs: number;
+}
+
+/** What the parent hears. */
+export type SimulationReport =
+  | { readonly kind: 'joined' }
+  | { readonly kind: 'started'; readonly zeroUs: number }
+  | {
+      readonly kind: 'done';
+      readonly published: number;
+      readonly retries: number;
+      readonly lateMaxMs: number;
+      readonly batchBytes: number;
+    };
+
+const SAMPLES = 500;
+const SAMPLES_PER_BATCH = SAMPLES * TRENDS;
+/** Different contents of a batch; agents take them in turn. */
+const POOL = 64;
+const TICK_MS = 5;
+const RETRY_MS = 250;
+
+const options = JSON.parse(process.env['SIMULATED_AGENTS'] ?? '{}') as SimulationOptions;
+const pool = Array.from({ length: POOL }, (_, seed) => {
+  const agent = new AgentBatches(seed, 'agent');
+  return { first: body(agent), later: body(agent) };
+});
+const plane = await ResultsPlane.connect(options.natsUrl, 'simulated-agents');
+const count = options.to - options.from;
+let joined = 0;
+let started = 0;
+let ended = 0;
+let published = 0;
+let retries = 0;
+let lateMaxMs = 0;
+
+/** A batch but for what tells one from another; messages that follow each other are one message. */
+function body(agent: AgentBatches): Uint8Array {
+  return encodeBatch({ key: { agent: '', incarnation: '', sequence: 0 }, ...agent.next(SAMPLES, false), ledgers: [] });
+}
+
+function report(said: SimulationReport): void {
+  process.send?.(said);
+}
+
+class SimulatedAgent {
+  private readonly id: string;
+  private readonly number: number;
+  private readonly stream: ClientDuplexStream<JoinRequest, JoinResponse>;
+  private readonly phaseUs: number;
+  private runId = '';
+  private zeroUs = Infinity;
+  private sealed = 0;
+  private stored = 0;
+  private beatUs: number;
+
+  constructor(number: number) {
+    this.number = number;
+    this.id = `sim-${String(number).padStart(5, '0')}`;
+    // The golden ratio spreads any number of agents evenly.
+    this.phaseUs = ((number * 0.618_034) % 1) * options.spreadMs * 1000;
+    this.beatUs = systemClock.nowUs() + ((number * 0.618_034) % 1) * 1e6;
+    const client = new ControlClient(options.coordinator, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
+    this.stream = client.join();
+    this.stream.on('data', ({ kind }: JoinResponse) => {
+      if (kind !== undefined) this.receive(kind);
+    });
+    this.stream.on('error', (error) => {
+      process.stderr.write(`${this.id}: ${error.message}\n`);
+    });
+    const { id: agentId } = this;
+    this.send({
+      $case: 'hello',
+      value: {
+        agentId,
+        incarnation: 'c0ffee00',
+        version: VERSION,
+        labels: {},
+        capacity: 1,
+        allowList: [],
+        joinToken: '',
+        machineRate: undefined,
+      },
+    });
+  }
+
+  tick(nowUs: number): void {
+    if (nowUs >= this.beatUs) {
+      this.beatUs += 1e6;
+      this.beat();
+    }
+    const dueUs = this.zeroUs + (this.sealed + 1) * 1e6 + this.phaseUs;
+    if (this.sealed >= options.seconds || nowUs < dueUs) return;
+    lateMaxMs = Math.max(lateMaxMs, (nowUs - dueUs) / 1000);
+    void this.publish(this.sealed++);
+  }
+
+  private receive(message: CoordinatorMessage): void {
+    switch (message.$case) {
+      case 'welcome':
+        if (++joined === count) report({ kind: 'joined' });
+        return;
+      case 'clockPing': {
+        const receivedUs = systemClock.nowUs();
+        this.send({ $case: 'clockPong', value: { number: message.value.number, receivedUs, sentUs: systemClock.nowUs() } });
+        return;
+      }
+      case 'assign':
+        this.runId = message.value.runId;
+        this.send({ $case: 'ready', value: { runId: this.runId } });
+        return;
+      case 'start':
+        this.zeroUs = message.value.atAgentClockUs;
+        if (++started === count) report({ kind: 'started', zeroUs: this.zeroUs });
+        return;
+      default:
+    }
+  }
+
+  private async publish(sequence: number): Promise<void> {
+    const contents = pool[(this.number + sequence) % POOL];
+    if (contents === undefined) throw new Error('an empty pool');
+    const key = { agent: this.id, incarnation: 'c0ffee00', sequence };
+    const isFinal = sequence === options.seconds - 1;
+    const own = encodeBatch({
+      ...{ key, intervalIndex: sequence, intervalCount: 1, isFinal, ledgers: this.ledgers(sequence + 1) },
+      ...{ defines: [], trends: [], counters: [], rates: [], gauges: [] },
+      ...{ samplesRecorded: SAMPLES_PER_BATCH * (sequence + 1), health: HEALTH },
+    });
+    const bytes = Buffer.concat([sequence === 0 ? contents.first : contents.later, own]);
+    for (;;) {
+      try {
+        await plane.publishBatch(this.runId, key, bytes);
+        break;
+      } catch {
+        // Not stored in time: an outbox tries again, under the same id.
+        retries++;
+        await systemClock.sleep(RETRY_MS);
+      }
+    }
+    published++;
+    this.stored++;
+    if (this.stored === options.seconds) this.end();
+  }
+
+  private end(): void {
+    this.beat();
+    const { runId } = this;
+    this.send({
+      $case: 'finished',
+      value: {
+        ...{ runId, batches: options.seconds, samplesRecorded: SAMPLES_PER_BATCH * options.seconds },
+        ...{
+          ledgers: this.ledgers(options.seconds).map(ledgerToWire),
+          thrown: [],
+          scriptErrors: 0,
+          startErrorUs: 0,
+          cappedSamples: 0,
+          blocks: [],
+        },
+      },
+    });
+    if (++ended === count) report({ kind: 'done', published, retries, lateMaxMs, batchBytes: pool[0]?.later.length ?? 0 });
+  }
+
+  private beat(): void {
+    this.send({
+      $case: 'progress',
+      value: {
+        ...{ runId: this.runId, elapsedUs: 0, activeVus: 16, samplesRecorded: SAMPLES_PER_BATCH * this.sealed },
+        ...{ ledgers: this.ledgers(this.sealed).map(ledgerToWire), loadEnded: this.stored === options.seconds },
+      },
+    });
+  }
+
+  private ledgers(intervals: number): ReturnType<typeof sampleLedgers> {
+    return sampleLedgers(SAMPLES, intervals);
+  }
+
+  private send(kind: AgentMessage): void {
+    this.stream.write({ kind });
+  }
+}
+
+const agents: SimulatedAgent[] = [];
+// A few at a time, as machines that boot do.
+for (let number = options.from; number < options.to; number++) {
+  agents.push(new SimulatedAgent(number));
+  if (number % 20 === 0) await systemClock.sleep(TICK_MS);
+}
+const ticking = setInterval(() => {
+  const nowUs = systemClock.nowUs();
+  for (const agent of agents) agent.tick(nowUs);
+}, TICK_MS);
+process.on('disconnect', () => process.exit(0));
