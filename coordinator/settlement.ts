@@ -87,9 +87,10 @@ export function summariseRun({ evidence, ...measured }: Settlement, bundleFailur
   return summarise({ ...measured, validity: gradeValidity({ ...evidence, bundleFailure }) });
 }
 
-/** From the run's zero to the end of the last agent's load. */
+/** From the run's zero to the end of the last agent's load, in whole microseconds: what a summary keeps, so that rates per second can be
+ *  computed from it once more. */
 function measuredUs(accounts: readonly AgentAccount[]): number {
-  return Math.max(0, ...accounts.flatMap(({ ledgers }) => ledgers.map(({ coveredUntilUs }) => coveredUntilUs)));
+  return Math.round(Math.max(0, ...accounts.flatMap(({ ledgers }) => ledgers.map(({ coveredUntilUs }) => coveredUntilUs))));
 }
 
 /** How far apart the agents noticed the run's zero, each on its own clock made ours. */

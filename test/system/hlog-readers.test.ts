@@ -12,6 +12,7 @@ import {
   openResults,
   parseTag,
   PERCENTILES,
+  thresholdsOf,
   type SeriesSummary,
 } from '../../shared/report/index.ts';
 import { parseThresholds } from '../../shared/scenario/index.ts';
@@ -37,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-describe('intervals.hlog of a real run', () => {
+describe('the bundle of a real run', () => {
   let run: ClusterRun;
   let cluster: Cluster;
   let target: TargetProcess;
@@ -49,7 +50,20 @@ describe('intervals.hlog of a real run', () => {
       {
         name: 'read by others',
         target: target.url,
-        scenarios: { fast: { ...load, flow: [{ get: '/a, b', name: 'a, "b" = {c}' }] }, slow: { ...load, flow: [{ get: '/slow' }] } },
+        scenarios: {
+          fast: { ...load, flow: [{ get: '/a, b', name: 'a, "b" = {c}', check: { status: 200 } }] },
+          slow: { ...load, warmup: '1s', flow: [{ get: '/slow' }] },
+        },
+        thresholds: {
+          http_req_response_time: ['p(99)<10s', 'avg<5s', { threshold: 'p(50)<10s', window: '1s' }],
+          'http_req_duration{scenario:slow}': ['min>=30', { threshold: 'max<10s', window: '2s' }],
+          'http_reqs{scenario:slow}': ['count==200', { threshold: 'rate>1', window: '1s' }],
+          'http_reqs{phase:warmup}': ['count==100'],
+          http_req_failed: ['rate<0.5', { threshold: 'rate<0.5', window: '1s' }],
+          'checks{check:nothing}': ['rate>0'],
+          dropped_iterations: ['count==0'],
+          vus: ['value<1000'],
+        },
       },
       2,
     );
@@ -59,7 +73,7 @@ describe('intervals.hlog of a real run', () => {
     await target.stop();
   });
 
-  test("opens in hdr-histogram-js's log reader, with the counts and percentiles of summary.json", async () => {
+  test("has a log that opens in hdr-histogram-js's log reader, with the counts and percentiles of summary.json", async () => {
     const reader = new HistogramLogReader(await readFile(join(run.bundle.dir, BUNDLE_FILES.intervals), 'utf8'), 64);
     const sums = new Map<string, Histogram>();
     for (let one = reader.nextIntervalHistogram(); one !== null; one = reader.nextIntervalHistogram()) {
@@ -75,7 +89,7 @@ describe('intervals.hlog of a real run', () => {
     expectSameAsSummary(read);
   });
 
-  test.skipIf(jar === undefined)('opens in the log reader of the Java HdrHistogram, with the same', async () => {
+  test.skipIf(jar === undefined)('has a log that opens in the log reader of the Java HdrHistogram, with the same', async () => {
     const { stdout } = await java('read', join(run.bundle.dir, BUNDLE_FILES.intervals));
     expectSameAsSummary(
       stdout
@@ -83,6 +97,16 @@ describe('intervals.hlog of a real run', () => {
         .split('\n')
         .map((line) => JSON.parse(line) as Read),
     );
+  });
+
+  test('adds up to the summary, interval by interval, and a check of it says what the run said of itself', async () => {
+    const results = await openResults(run.bundle.dir);
+    const { thresholds, metrics, exitCode } = await checkThresholds(results, thresholdsOf(results));
+    expect(thresholds).toEqual(run.summary.thresholds);
+    expect(thresholds.filter(({ verdict }) => verdict !== 'pass').map(({ metric }) => metric)).toEqual(['checks']);
+    const measured = Object.entries(run.summary.metrics).filter(([, metric]) => metric.type !== 'trend' || metric.count > 0);
+    expect(metrics).toEqual(Object.fromEntries(measured));
+    expect([exitCode, run.ended.code]).toEqual([99, 99]);
   });
 
   function expectSameAsSummary(read: readonly Read[]): void {
