@@ -5,6 +5,7 @@ import { agentCommand } from './commands/agent.ts';
 import { agentsCommand } from './commands/agents.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { planCommand } from './commands/plan.ts';
+import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommand } from './commands/runs.ts';
 import { schemaCommand } from './commands/schema.ts';
@@ -26,6 +27,7 @@ const program = new Command('muster')
 
 for (const command of [
   runCommand,
+  reportCommand,
   validateCommand,
   planCommand,
   coordinatorCommand,

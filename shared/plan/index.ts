@@ -3,6 +3,7 @@ export * from './flow.ts';
 export * from './http.ts';
 export * from './json-path.ts';
 export * from './plan.ts';
+export * from './planned-arrivals.ts';
 export * from './random.ts';
 export * from './schedule.ts';
 export * from './stripe.ts';

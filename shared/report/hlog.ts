@@ -30,15 +30,25 @@ export function formatHlogLine({ metric, tags, startUs, lengthUs, histogram }: H
   return `Tag=${formatTag(metric, tags)},${start},${length},${max},${toLogText(histogram)}\n`;
 }
 
+/** Says of a series whether its lines are to be read. */
+export type SeriesFilter = (metric: string, tags: Tags) => boolean;
+
 /** Reads the lines of a log, ours or another tool's (whose tag is then the metric). Throws `BUNDLE_INVALID` with the line number.
- *  Minimum and sum are those of the buckets; the maximum is exact where the log kept it. */
-export async function* parseHlog(lines: AsyncIterable<string> | Iterable<string>, where = 'intervals.hlog'): AsyncGenerator<HlogLine> {
+ *  Minimum and sum are those of the buckets; the maximum is exact where the log kept it. Lines of series that are not wanted are passed over
+ *  without decoding their histogram, which is nearly all that a line costs. */
+export async function* parseHlog(
+  lines: AsyncIterable<string> | Iterable<string>,
+  where = 'intervals.hlog',
+  isWanted: SeriesFilter = () => true,
+): AsyncGenerator<HlogLine> {
+  const tags = new TagReader(isWanted);
   let number = 0;
   for await (const line of lines) {
     number++;
     if (line === '' || line.startsWith('#') || line.startsWith('"StartTimestamp"')) continue;
     try {
-      yield parseLine(line);
+      const parsed = parseLine(line, tags);
+      if (parsed !== undefined) yield parsed;
     } catch (cause) {
       throw new AppError('BUNDLE_INVALID', `${where}: line ${number}: ${reasonOf(cause)}`, { cause });
     }
@@ -66,19 +76,45 @@ export function parseTag(text: string): { readonly metric: string; readonly tags
   return { metric: decode(match[1] ?? ''), tags: Object.fromEntries(pairs) };
 }
 
-function parseLine(line: string): HlogLine {
+/** Distinct tags remembered; a log of another tool may have one per line. */
+const TAGS_REMEMBERED_MAX = 10_000;
+
+type ReadTag = { readonly metric: string; readonly tags: Tags } | 'not wanted';
+
+/** Parses each tag once: a log repeats them with every interval. */
+class TagReader {
+  private readonly isWanted: SeriesFilter;
+  private readonly read = new Map<string, ReadTag>();
+
+  constructor(isWanted: SeriesFilter) {
+    this.isWanted = isWanted;
+  }
+
+  parse(text: string): ReadTag {
+    const known = this.read.get(text);
+    if (known !== undefined) return known;
+    if (this.read.size >= TAGS_REMEMBERED_MAX) this.read.clear();
+    const { metric, tags } = parseTag(text);
+    const parsed = this.isWanted(metric, tags) ? { metric, tags } : 'not wanted';
+    this.read.set(text, parsed);
+    return parsed;
+  }
+}
+
+function parseLine(line: string, tagReader: TagReader): HlogLine | undefined {
   const fields = line.split(',');
-  const tag = fields[0]?.startsWith('Tag=') === true ? (fields.shift() ?? '').slice('Tag='.length) : '';
+  const series = tagReader.parse(fields[0]?.startsWith('Tag=') === true ? (fields.shift() ?? '').slice('Tag='.length) : '');
   const [start, length, max, payload] = fields;
   if (fields.length !== 4 || payload === undefined)
     throw new RangeError(`expected start, length, max and histogram, got ${fields.length} fields`);
   const startUs = microseconds(start, 1_000_000, 'a start in seconds');
   const lengthUs = microseconds(length, 1_000_000, 'a length in seconds');
+  if (series === 'not wanted') return undefined;
   const maxUs = microseconds(max, 1_000, 'a maximum');
   const histogram = fromLogText(payload);
   // Buckets widen the maximum by up to 1 in 1024. The column has it exactly, in our unit at least: then it lies in the top bucket.
   if (maxUs <= HIGHEST_US && indexOf(maxUs) === histogram.highIndex) histogram.maxUs = maxUs;
-  return { ...parseTag(tag), startUs, lengthUs, histogram };
+  return { metric: series.metric, tags: series.tags, startUs, lengthUs, histogram };
 }
 
 function microseconds(text: string | undefined, unitUs: number, expected: string): number {
