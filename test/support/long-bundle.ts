@@ -9,7 +9,7 @@ import { healthAt, STARTED_AT, summaryOf } from './run-bundle.ts';
 
 /** Different histograms in the log; which one an interval has is drawn from its time and its series. */
 const POOL = 96;
-const AGENTS = 8;
+const AGENTS = 4;
 
 export interface LongBundle {
   readonly seconds: number;
@@ -23,7 +23,7 @@ export async function writeLongBundle(dir: string, { seconds, series, intervalMs
   const texts = pool.map(toLogText);
   const all = seriesList(series);
   const intervals = Math.floor((seconds * 1_000) / intervalMs);
-  const pick = (interval: number, at: number): number => (Math.floor(interval / 40) * 7 + at * 5 + (interval % 40 > 36 ? 40 : 0)) % POOL;
+  const pick = (interval: number, at: number): number => (Math.floor(interval / 20) * 7 + at * 5 + (interval % 20 > 18 ? 40 : 0)) % POOL;
   const totals = all.map(({ metric, tags }): Series => ({ metric, tags, value: { kind: 'trend', histogram: new Histogram() } }));
   function* hlog(): Generator<string> {
     yield formatHlogHead(Date.parse(STARTED_AT) * 1_000);

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readBundle, renderHtml } from '../../shared/report/index.ts';
+import { readBundle, renderHtml, renderMarkdown } from '../../shared/report/index.ts';
 import { Browser, findChromium } from '../support/chromium.ts';
 import { Cluster, type ClusterRun } from '../support/cluster.ts';
 import { writeLongBundle } from '../support/long-bundle.ts';
@@ -13,6 +13,13 @@ const DRAWN_MS_MAX = 3_000;
 const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 /** Outside git; `.ci/run` leaves them there to be looked at. */
 const SCREENSHOTS = join(import.meta.dirname, '../../.cache/screenshots');
+
+/** How many colours a canvas has, read from a copy: reading the canvas itself makes the browser complain. */
+const COLOURS_OF = `var coloursOf = (canvas) => {
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  return new Set(new Uint32Array(copy.getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size;
+};`;
 
 const chromium = findChromium();
 // A CI without a browser has a broken set-up, and must not look as if the report had been tried.
@@ -59,18 +66,13 @@ describe.skipIf(isSkipped)(
       });
 
       test('has every chart and the heat map drawn: no canvas is empty', async () => {
-        const empty = await browser.page.evaluate(`[...document.querySelectorAll('canvas')].filter((canvas) => {
-        if (canvas.closest('[hidden]') !== null) return false;
-        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-        return new Set(new Uint32Array(data.buffer)).size < 2;
-      }).map((canvas) => canvas.id || canvas.closest('figure')?.id || canvas.dataset.view)`);
+        const empty = await browser.page.evaluate(`${COLOURS_OF}
+        [...document.querySelectorAll('canvas')].filter((canvas) => canvas.closest('[hidden]') === null && coloursOf(canvas) < 2)
+          .map((canvas) => canvas.id || canvas.closest('figure')?.id || canvas.dataset.view)`);
         expect(empty).toEqual([]);
         expect(await browser.page.locator('.plot canvas').count()).toBeGreaterThanOrEqual(8);
         // More colours than an axis has: the cells of the heat map.
-        const colours = await browser.page.evaluate(`(() => {
-        const canvas = document.querySelector('#heat-map');
-        return new Set(new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size;
-      })()`);
+        const colours = await browser.page.evaluate(`${COLOURS_OF} coloursOf(document.querySelector('#heat-map'))`);
         expect(colours).toBeGreaterThan(10);
       });
 
@@ -157,7 +159,7 @@ describe.skipIf(isSkipped)(
         expect((await report(run.bundle.dir, '--out', out)).code).toBe(0);
         expect(await readFile(out, 'utf8')).toBe(await readFile(join(run.bundle.dir, 'report.html'), 'utf8'));
         const md = await report(run.bundle.dir, '--format', 'md');
-        expect([md.code, md.stdout.slice(0, 18)]).toEqual([0, '### ✅ report: pass']);
+        expect([md.code, md.stdout]).toEqual([0, renderMarkdown(run.bundle.summary)]);
         const wrong = await report(join(run.bundle.dir, '..'), '--trend', '--format', 'junit');
         expect([wrong.code, wrong.stderr]).toEqual([104, expect.stringContaining('expected one of html, text, json, md with --trend')]);
         const nothing = await report(directory, '--format', 'text');
@@ -167,7 +169,7 @@ describe.skipIf(isSkipped)(
 
     test('of 24 hours and 50 series is drawn within three seconds and stays below 8 MB', async () => {
       const dir = join(directory, 'long');
-      await writeLongBundle(dir, { seconds: 86_400, series: 50, intervalMs: 30_000 });
+      await writeLongBundle(dir, { seconds: 86_400, series: 50, intervalMs: 60_000 });
       const html = await renderHtml(await readBundle(dir));
       const file = join(directory, 'long.html');
       await writeFile(file, html);

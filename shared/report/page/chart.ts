@@ -50,10 +50,12 @@ export interface ChartSpec {
 const TIME_STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400];
 const AXIS_WIDTH = 64;
 const HEIGHT = 260;
-/** The numbers behind enums of uPlot's types, which exist in its types only. */
+/** The numbers behind enums of uPlot's types. Those enums are in its types only, so there is nothing to take the numbers from. */
+/* eslint-disable @typescript-eslint/no-unsafe-enum-assignment */
 const LOGARITHMIC = 3 as UPlot.Scale.Distr;
 const LEFT = 3 as UPlot.Axis.Side;
 const RIGHT = 1 as UPlot.Axis.Side;
+/* eslint-enable @typescript-eslint/no-unsafe-enum-assignment */
 const LABEL_FONT = '12px system-ui, sans-serif';
 
 /** Draws a chart into the plot of the figure `id` and keeps it drawn: when the window, the colours or the paper change.
@@ -141,7 +143,7 @@ function seriesOf(line: Line, axis: Axis): UPlot.Series {
 function scaleOf({ isLog, range }: Axis): UPlot.Scale {
   if (range !== undefined) return { ...(isLog === true ? { distr: LOGARITHMIC } : {}), range: [...range] as [number, number] };
   if (isLog === true) {
-    return { distr: 3, range: (_, min, max) => (Number.isFinite(min) && min > 0 ? [min / 1.3, max * 1.3] : [1, 10]) };
+    return { distr: LOGARITHMIC, range: (_, min, max) => (Number.isFinite(min) && min > 0 ? [min / 1.3, max * 1.3] : [1, 10]) };
   }
   return { range: (_, __, max) => [0, Number.isFinite(max) && max > 0 ? max * 1.08 : 1] };
 }
