@@ -180,6 +180,6 @@ describe.skipIf(isSkipped)(
       expect(Buffer.byteLength(html)).toBeLessThan(PAGE_BYTES_MAX);
       expect(Math.min(...drawnMs)).toBeLessThan(DRAWN_MS_MAX);
       expect(browser.complaints).toEqual([]);
-    });
+    }, 240_000);
   },
 );
