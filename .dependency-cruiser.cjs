@@ -20,6 +20,7 @@ const PACKAGES = {
   esbuild: '^shared/scenario/',
   'csv-parse': '^shared/scenario/',
   nats: '^shared/wire/',
+  uplot: '^shared/report/page/',
   commander: '^coordinator/(main\\.ts$|commands/)',
   '@bufbuild/protobuf': '^proto/gen/',
   '@grpc/[^/]+': '^(proto/gen/|coordinator/rpc/|agent/control-client)',
@@ -75,6 +76,13 @@ module.exports = {
         pathNot: [`^shared/${or([library, ...allowed])}/`, ...(library === 'wire' ? ['^proto/gen/'] : [])],
       },
     })),
+    {
+      name: 'page-alone',
+      comment: "A report's page runs in a browser: of ours it knows what is embedded in it, and nothing of Node.",
+      severity: 'error',
+      from: { path: '^shared/report/page/' },
+      to: { pathNot: ['^shared/report/page/', '^shared/report/html/page-data\\.ts$', 'node_modules/uplot/'] },
+    },
     {
       name: 'agent-imports',
       comment: 'An agent knows plan, stats and wire; nothing of scenario files, SLAs, reports or the coordinator.',

@@ -14,7 +14,7 @@ const assertionBeyondIndex = {
 };
 
 export default defineConfig(
-  { ignores: ['dist/', 'proto/gen/', 'runs/', 'coverage/', '.cache/', 'node_modules/', 'test/fixtures/'] },
+  { ignores: ['dist/', 'proto/gen/', 'shared/report/gen/', 'runs/', 'coverage/', '.cache/', 'node_modules/', 'test/fixtures/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
     files: ['**/*.ts'],

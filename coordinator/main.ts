@@ -8,6 +8,7 @@ import { calibrateCommand } from './commands/calibrate.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { mergeCommand } from './commands/merge.ts';
 import { planCommand } from './commands/plan.ts';
+import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommand } from './commands/runs.ts';
 import { schemaCommand } from './commands/schema.ts';
@@ -29,6 +30,7 @@ const program = new Command('muster')
 
 for (const command of [
   runCommand,
+  reportCommand,
   validateCommand,
   planCommand,
   coordinatorCommand,

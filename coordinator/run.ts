@@ -1,6 +1,6 @@
 import { AppError, reasonOf, type Clock, type Log } from '../shared/base/index.ts';
-import { loadEndUs, planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
-import { BundleWriter, type Snapshot } from '../shared/report/index.ts';
+import { loadEndUs, planEndUs, plannedArrivals, spreadOwners, type Epoch } from '../shared/plan/index.ts';
+import { BundleWriter, writeReport, type Snapshot } from '../shared/report/index.ts';
 import { epochToWire, planToWire, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
 import { Chores } from './chores.ts';
 import { Collector } from './collector.ts';
@@ -313,11 +313,23 @@ export class Run {
       agents: participants.all.map(manifestAgent),
       epochs,
       events: this.events,
+      plannedArrivals: plannedArrivals(submission.plan),
     });
     await bundle.writeSummary(summariseRun(settlement, bundle.failure));
     await bundle.close();
+    if (bundle.failure === undefined) await this.report(bundle.dir);
     // What failed while writing the summary itself can only be told in the outcome.
     return judge(summariseRun(settlement, bundle.failure), stopCause, participants.scriptError, this.teardownFailure);
+  }
+
+  /** The page is a convenience: everything in it can be made again of the bundle, so a run does not fail for want of it. */
+  private async report(dir: string): Promise<void> {
+    const { runId, log } = this.context;
+    try {
+      if (!(await writeReport(dir))) log.info({ runId }, `the bundle is large: muster report ${dir} makes its report`);
+    } catch (thrown) {
+      log.error({ runId, reason: reasonOf(thrown) }, 'the report could not be made');
+    }
   }
 
   private refuseIfStopped(): void {

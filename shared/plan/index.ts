@@ -4,6 +4,7 @@ export * from './http.ts';
 export * from './json-path.ts';
 export * from './peak.ts';
 export * from './plan.ts';
+export * from './planned-arrivals.ts';
 export * from './random.ts';
 export * from './schedule.ts';
 export * from './stripe.ts';

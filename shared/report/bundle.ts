@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, reasonOf } from '../base/index.ts';
 import type { CountedScenario } from '../sla/index.ts';
-import { parseHlog, type HlogLine } from './hlog.ts';
+import { parseHlog, type HlogLine, type SeriesFilter } from './hlog.ts';
 import type { AgentLine } from './interval-lines.ts';
 import { parseResultLines, type ResultLine } from './parse-result-lines.ts';
 import { parseSummary } from './parse-summary.ts';
@@ -33,8 +33,18 @@ export interface Manifest {
   readonly agents: readonly unknown[];
   readonly epochs: readonly unknown[];
   readonly events: readonly unknown[];
+  /** What the plan wanted over time; absent where no scenario plans arrivals. */
+  readonly plannedArrivals?: readonly PlannedArrivals[];
   /** Where the files were complete when this was written: what a restarted coordinator continues from. */
   readonly checkpoint?: unknown;
+}
+
+/** Arrivals that one scenario plans, in steps of equal length from the zero of the run. */
+export interface PlannedArrivals {
+  readonly scenario: string;
+  readonly stepUs: number;
+  /** Per step. Their sum is what the scenario plans. */
+  readonly counts: readonly number[];
 }
 
 /** A bundle on disk. The series are read line by line: a long run does not fit into memory and need not. */
@@ -42,8 +52,8 @@ export interface Bundle {
   readonly dir: string;
   readonly manifest: Manifest;
   readonly summary: Summary;
-  /** Every series of every interval, in the order of the file. Throws `BUNDLE_INVALID` with the line number. */
-  intervals(): AsyncGenerator<HlogLine>;
+  /** Every series of every interval, or those that are wanted, in the order of the file. Throws `BUNDLE_INVALID` with the line number. */
+  intervals(isWanted?: SeriesFilter): AsyncGenerator<HlogLine>;
   /** Of every batch what is not in a histogram: one agent in one interval. */
   agentLines(): AsyncGenerator<AgentLine>;
   /** All lines of `intervals.ndjson`; `readIntervals` puts them and the log together. Throws `BUNDLE_INVALID` with the line number. */
@@ -53,17 +63,23 @@ export interface Bundle {
 /** Reads a bundle's JSON files and opens its series on demand. Throws `BUNDLE_INVALID` with the path and what was expected there. */
 export async function readBundle(dir: string): Promise<Bundle> {
   const manifest = parseManifest(await readJson(join(dir, BUNDLE_FILES.manifest)), join(dir, BUNDLE_FILES.manifest));
-  const summary = parseSummary(await readJson(join(dir, BUNDLE_FILES.summary)), join(dir, BUNDLE_FILES.summary));
+  const summary = await readSummary(dir);
   const resultLines = (): AsyncGenerator<ResultLine> =>
     parseResultLines(readLines(join(dir, BUNDLE_FILES.agents)), join(dir, BUNDLE_FILES.agents));
   return {
     dir,
     manifest,
     summary,
-    intervals: () => parseHlog(readLines(join(dir, BUNDLE_FILES.intervals)), join(dir, BUNDLE_FILES.intervals)),
+    intervals: (isWanted) => parseHlog(readLines(join(dir, BUNDLE_FILES.intervals)), join(dir, BUNDLE_FILES.intervals), {}, isWanted),
     agentLines: () => onlyAgents(resultLines()),
     resultLines,
   };
+}
+
+/** The summary alone, for which nothing else of a bundle need be there. Throws `BUNDLE_INVALID` as `readBundle` does. */
+export async function readSummary(dir: string): Promise<Summary> {
+  const path = join(dir, BUNDLE_FILES.summary);
+  return parseSummary(await readJson(path), path);
 }
 
 /** A JSON file of a bundle; a run's manifest and summary are far below this, and a larger file is refused unread. */

@@ -33,18 +33,25 @@ export function formatHlogLine({ metric, tags, startUs, lengthUs, histogram }: H
 /** The metric of lines without a tag, as most tools write them. */
 export const UNTAGGED = 'latency';
 
+/** Says of a series whether its lines are to be read. */
+export type SeriesFilter = (metric: string, tags: Tags) => boolean;
+
 /** Reads the lines of a log, ours or another tool's (whose tag is then the metric). Throws `BUNDLE_INVALID` with the line number.
- *  Minimum and sum are those of the buckets; the maximum is exact where the log kept it in our unit. */
+ *  Minimum and sum are those of the buckets; the maximum is exact where the log kept it in our unit. Lines of series that are not wanted
+ *  are passed over without decoding their histogram, which is nearly all that a line costs. */
 export async function* parseHlog(
   lines: AsyncIterable<string> | Iterable<string>,
   where = 'intervals.hlog',
   unit: LogUnit = {},
+  isWanted: SeriesFilter = () => true,
 ): AsyncGenerator<HlogLine> {
   const times = new LogTimes();
+  const tags = new TagReader(isWanted);
   for await (const { number, fields, tag } of hlogFields(lines, where, times)) {
     try {
       const { startUs, lengthUs } = times.of(fields);
-      yield { ...parseTag(tag), startUs, lengthUs, histogram: histogramOf(fields, unit) };
+      const series = tags.parse(tag);
+      if (series !== 'not wanted') yield { ...series, startUs, lengthUs, histogram: histogramOf(fields, unit) };
     } catch (cause) {
       throw new AppError('BUNDLE_INVALID', `${where}: line ${number}: ${reasonOf(cause)}`, { cause });
     }
@@ -159,6 +166,31 @@ export function parseTag(text: string): { readonly metric: string; readonly tags
     return [decode(pair.slice(0, equals)), decode(pair.slice(equals + 1))] as const;
   });
   return { metric: decode(match[1] ?? ''), tags: Object.fromEntries(pairs) };
+}
+
+/** Distinct tags remembered; a log of another tool may have one per line. */
+const TAGS_REMEMBERED_MAX = 10_000;
+
+type ReadTag = { readonly metric: string; readonly tags: Tags } | 'not wanted';
+
+/** Parses each tag once: a log repeats them with every interval. */
+class TagReader {
+  private readonly isWanted: SeriesFilter;
+  private readonly read = new Map<string, ReadTag>();
+
+  constructor(isWanted: SeriesFilter) {
+    this.isWanted = isWanted;
+  }
+
+  parse(text: string): ReadTag {
+    const known = this.read.get(text);
+    if (known !== undefined) return known;
+    if (this.read.size >= TAGS_REMEMBERED_MAX) this.read.clear();
+    const { metric, tags } = parseTag(text);
+    const parsed = this.isWanted(metric, tags) ? { metric, tags } : 'not wanted';
+    this.read.set(text, parsed);
+    return parsed;
+  }
 }
 
 function histogramOf([, , max, payload]: readonly string[], unit: LogUnit): Histogram {

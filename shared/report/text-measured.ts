@@ -22,7 +22,7 @@ export function thresholdLines({ thresholds, metrics }: Pick<Summary, 'threshold
   return lines;
 }
 
-function observedText(threshold: ThresholdSummary, measured: MetricSummary | undefined): string {
+export function observedText(threshold: ThresholdSummary, measured: MetricSummary | undefined): string {
   const { observed } = threshold;
   if (observed === null) return 'no data, which is not a pass';
   const shown = shownAs(threshold, observed, measured);

@@ -2,6 +2,7 @@ import { formatBytes, formatDurationUs } from '../base/index.ts';
 import { dotted, formatMs, formatPercent, oneLine } from './format.ts';
 import type { Paint } from './paint.ts';
 import type { Summary } from './summary.ts';
+import { runVerdict } from './verdict.ts';
 
 /** Agents listed by name, worst lag first; more are counted. */
 const AGENTS_LISTED_MAX = 10;
@@ -74,26 +75,15 @@ export function validityLines({ validity }: Pick<Summary, 'validity'>, paint: Pa
 }
 
 /** The last lines: which run, and what it all comes to. */
-export function resultLines({ run, thresholds, validity, metrics }: Summary, paint: Paint): string[] {
-  const failed = thresholds.filter(({ verdict }) => verdict === 'fail').length;
-  const empty = thresholds.filter(({ verdict }) => verdict === 'no-data').length;
-  const held = thresholds.length - failed - empty;
+export function resultLines(summary: Summary, paint: Paint): string[] {
+  const { run, validity, metrics } = summary;
   const requests = metrics['http_reqs']?.type === 'counter' ? metrics['http_reqs'].count : 0;
   const errors = metrics['http_req_failed']?.type === 'rate' ? metrics['http_req_failed'].rate : 0;
-  const verdict =
-    thresholds.length === 0
-      ? 'no thresholds set'
-      : [
-          `${held} of ${thresholds.length} thresholds held`,
-          ...(failed > 0 ? [`${failed} failed`] : []),
-          ...(empty > 0 ? [`${empty} without data`] : []),
-        ].join(', ');
-  const isBad = failed + empty > 0 || validity.grade === 'invalid';
-  // Half a run that held so far has not passed.
-  const word = isBad ? paint.bad('✗ FAILED') : run.stopped === undefined ? paint.good('✓ PASSED') : paint.warn('■ STOPPED');
+  const { word, thresholds } = runVerdict(summary);
+  const painted = { PASSED: paint.good('✓ PASSED'), FAILED: paint.bad('✗ FAILED'), STOPPED: paint.warn('■ STOPPED') }[word];
   return [
     `${oneLine(run.name)} (${oneLine(run.id)}): ${requests} requests in ${formatDurationUs(run.durationSeconds * 1_000_000)}, ${formatPercent(errors)} failed`,
     ...(run.stopped === undefined ? [] : [paint.warn(`stopped early: ${oneLine(run.stopped)}`)]),
-    `${word}  ${verdict} · result ${validity.grade}`,
+    `${painted}  ${thresholds} · result ${validity.grade}`,
   ];
 }
