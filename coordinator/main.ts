@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { AppError, EXIT_CODES, reasonOf, VERSION } from '../shared/base/index.ts';
 import { agentCommand } from './commands/agent.ts';
 import { agentsCommand } from './commands/agents.ts';
+import { compareCommand } from './commands/compare.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { planCommand } from './commands/plan.ts';
 import { runCommand } from './commands/run.ts';
@@ -33,6 +34,7 @@ for (const command of [
   agentsCommand,
   runsCommand,
   stopCommand,
+  compareCommand,
   schemaCommand,
 ]) {
   program.addCommand(command((code) => void (process.exitCode = code)).exitOverride());

@@ -1,12 +1,11 @@
-import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { AppError, reasonOf } from '../base/index.ts';
 import { parseHlog, type HlogLine } from './hlog.ts';
 import type { AgentLine } from './interval-lines.ts';
 import { parseResultLines, type ResultLine } from './parse-result-lines.ts';
 import { parseSummary } from './parse-summary.ts';
+import { readLines } from './read-lines.ts';
 import type { Summary } from './summary.ts';
 
 /** Files of a run bundle. */
@@ -93,15 +92,4 @@ function parseManifest(unknown: unknown, path: string): Manifest {
 
 async function* onlyAgents(lines: AsyncIterable<ResultLine>): AsyncGenerator<AgentLine> {
   for await (const line of lines) if ('agent' in line) yield line;
-}
-
-async function* readLines(path: string): AsyncGenerator<string> {
-  const stream = createReadStream(path, 'utf8');
-  try {
-    yield* createInterface({ input: stream, crlfDelay: Infinity });
-  } catch (cause) {
-    throw new AppError('BUNDLE_INVALID', `${path}: expected a readable file: ${reasonOf(cause)}`, { cause });
-  } finally {
-    stream.destroy();
-  }
 }
