@@ -5,6 +5,7 @@ import { agentCommand } from './commands/agent.ts';
 import { agentsCommand } from './commands/agents.ts';
 import { checkCommand } from './commands/check.ts';
 import { calibrateCommand } from './commands/calibrate.ts';
+import { compareCommand } from './commands/compare.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { mergeCommand } from './commands/merge.ts';
 import { planCommand } from './commands/plan.ts';
@@ -39,6 +40,7 @@ for (const command of [
   runsCommand,
   stopCommand,
   calibrateCommand,
+  compareCommand,
   schemaCommand,
   checkCommand,
   mergeCommand,

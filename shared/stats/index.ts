@@ -1,3 +1,4 @@
+export * from './compare/index.ts';
 export { addCounted, addEncoded, countEncoded, encodeHistogram } from './hdr-codec.ts';
 export * from './hdr-layout.ts';
 export * from './histogram.ts';
