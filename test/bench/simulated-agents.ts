@@ -204,7 +204,7 @@ for (let number = options.from; number < options.to; number++) {
   agents.push(new SimulatedAgent(number));
   if (number % 20 === 0) await systemClock.sleep(TICK_MS);
 }
-const ticking = setInterval(() => {
+setInterval(() => {
   const nowUs = systemClock.nowUs();
   for (const agent of agents) agent.tick(nowUs);
 }, TICK_MS);
