@@ -52,13 +52,15 @@ const FAULTS: readonly Fault[] = [
     planted: [
       {
         file: 'shared/stats/rollup.js',
-        from: 'this.addSlice(total.value, slice, from, ends[position] ?? from);',
-        to: `this.addSlice(total.value, slice, from, ends[position] ?? from);
-             const own = ((total.value.histogram.byAgent ??= new Map()));
-             if (!own.has(batch.key.agent)) own.set(batch.key.agent, emptyValue('trend'));
-             this.addSlice(own.get(batch.key.agent), slice, from, ends[position] ?? from);
-             total.value.histogram.percentileUs = (percentile) =>
-               [...own.values()].reduce((sum, { histogram }) => sum + histogram.percentileUs(percentile), 0) / own.size;`,
+        from: 'value.histogram.addTotals(slice);',
+        to: `value.histogram.addTotals(slice);
+             const total = incarnation.definition(slice.series).value.histogram;
+             const own = (total.byAgent ??= new Map());
+             if (!own.has(batch.key.agent)) own.set(batch.key.agent, new Histogram());
+             addCounted(slice.histogram, own.get(batch.key.agent));
+             own.get(batch.key.agent).addTotals(slice);
+             total.percentileUs = (percentile) =>
+               [...own.values()].reduce((sum, histogram) => sum + histogram.percentileUs(percentile), 0) / own.size;`,
       },
     ],
     suspicion: 'percentiles-averaged',

@@ -109,6 +109,7 @@ function sumOfAgents(batches: readonly Batch[]): Map<string, Histogram> {
   for (const agent of new Set(batches.map(({ key }) => key.agent))) {
     const own = new Rollup();
     for (const batch of batches) if (batch.key.agent === agent) own.add(batch);
+    own.close(Infinity);
     for (const series of own.series()) {
       const key = seriesKey(series.metric, series.tags);
       const sum = sums.get(key);
