@@ -5,6 +5,7 @@ import { endUs } from '../shared/plan/index.ts';
 import type { Snapshot } from '../shared/report/index.ts';
 import { ResultsPlane, type RunEvent, type StreamOptions } from '../shared/wire/index.ts';
 import { Fleet, type Agent } from './fleet.ts';
+import type { LiveChange, ScaleRequest } from './live-control.ts';
 import type { Outcome } from './outcome.ts';
 import { Run } from './run.ts';
 import type { Submission } from './submission.ts';
@@ -125,6 +126,18 @@ export class Coordinator {
 
   stop(runId: string, reason: string): void {
     this.find(runId).run.stop({ kind: 'person', reason });
+  }
+
+  scale(runId: string, request: ScaleRequest): LiveChange {
+    return this.find(runId).run.control.scale(request);
+  }
+
+  pause(runId: string): LiveChange {
+    return this.find(runId).run.control.pause();
+  }
+
+  resume(runId: string): LiveChange {
+    return this.find(runId).run.control.resume();
   }
 
   list(): RunEntry[] {

@@ -1,6 +1,6 @@
 import type { Clock } from '../shared/base/index.ts';
 import type { ScenarioLedger } from '../shared/stats/index.ts';
-import { ledgerFromWire, type AgentMessage, type ChoreDone, type Finished } from '../shared/wire/index.ts';
+import { ledgerFromWire, type AgentMessage, type ChoreDone, type Finished, type Progress } from '../shared/wire/index.ts';
 import type { AgentAccount } from './accounting.ts';
 import type { Collector } from './collector.ts';
 import type { Agent, FleetListener } from './fleet.ts';
@@ -8,8 +8,11 @@ import { describeScriptErrors } from './script-errors.ts';
 
 /** One agent's part in one run, as both planes tell it. */
 export interface Participant {
-  readonly agent: Agent;
+  /** Another object after each time it has dialled in, always of the same process. */
+  agent: Agent;
   isReady: boolean;
+  /** It was told when the run begins. */
+  hasStarted: boolean;
   refusal: { readonly reason: string; readonly scriptThrew: boolean } | undefined;
   /** Its newest heartbeat. */
   ledgers: readonly ScenarioLedger[];
@@ -24,28 +27,60 @@ export interface Participant {
   /** Last sign of life on either plane, our clock. */
   lastSeenUs: number;
   isLost: boolean;
+  /** It was lost at some time, whether it came back or not. */
+  wasLost: boolean;
+  /** Heard of again after it was lost, or new, and not given a share yet. */
+  mayReturn: boolean;
+  /** How many epochs it knows. */
+  epochs: number;
+  /** Of one that is lost: until when it may have fired, our clock. */
+  firedUntilUs: number | undefined;
   /** That its stream broke has been told. */
   isToldSilent: boolean;
 }
 
+export interface ParticipantHooks {
+  /** Something is known that was not. */
+  readonly onChange: () => void;
+  /** One whose stream had broken is there again and may have missed what was said meanwhile. */
+  readonly onBack: (participant: Participant) => void;
+  /** A heartbeat, which wants an answer. */
+  readonly onProgress: (participant: Participant, progress: Progress) => void;
+}
+
 /** The agents of one run. It listens to the fleet and remembers; what to do about it is the run's business. */
 export class Participants implements FleetListener {
-  readonly all: readonly Participant[];
   private readonly clock: Clock;
-  private readonly byId: ReadonlyMap<string, Participant>;
-  private readonly onChange: () => void;
+  private readonly byId: Map<string, Participant>;
+  private readonly hooks: ParticipantHooks;
 
-  constructor(agents: readonly Agent[], clock: Clock, onChange: () => void) {
+  constructor(agents: readonly Agent[], clock: Clock, hooks: ParticipantHooks) {
     this.clock = clock;
-    this.onChange = onChange;
-    this.all = agents.map((agent) => newParticipant(agent, clock.nowUs()));
-    this.byId = new Map(this.all.map((participant) => [participant.agent.id, participant]));
+    this.hooks = hooks;
+    this.byId = new Map(agents.map((agent) => [agent.id, newParticipant(agent, clock.nowUs())]));
+  }
+
+  /** In the order in which they were added. */
+  get all(): readonly Participant[] {
+    return [...this.byId.values()];
+  }
+
+  /** One that joins while the run is under way. */
+  add(agent: Agent): Participant {
+    const participant = { ...newParticipant(agent, this.clock.nowUs()), mayReturn: true };
+    this.byId.set(agent.id, participant);
+    return participant;
+  }
+
+  /** One that joined late and does not take part after all. */
+  drop({ agent }: Participant): void {
+    this.byId.delete(agent.id);
   }
 
   onMessage(agent: Agent, message: AgentMessage): void {
     const participant = this.byId.get(agent.id);
     if (participant === undefined) return;
-    participant.lastSeenUs = this.clock.nowUs();
+    this.seen(participant);
     switch (message.$case) {
       case 'ready':
         participant.isReady = true;
@@ -58,6 +93,8 @@ export class Participants implements FleetListener {
         participant.samplesRecorded = message.value.samplesRecorded;
         participant.activeVus = message.value.activeVus;
         participant.loadEnded = message.value.loadEnded;
+        participant.epochs = message.value.epochs;
+        this.hooks.onProgress(participant, message.value);
         break;
       case 'finished':
         participant.finished = message.value;
@@ -73,7 +110,20 @@ export class Participants implements FleetListener {
       case 'clockPong':
         return;
     }
-    this.onChange();
+    this.hooks.onChange();
+  }
+
+  /** Only the very process that took part goes on: another one of its name knows nothing of what the first has fired. */
+  onReturn(agent: Agent): boolean {
+    const participant = this.byId.get(agent.id);
+    if (participant?.agent.incarnation !== agent.incarnation) return false;
+    participant.agent = agent;
+    participant.disconnected = undefined;
+    participant.isToldSilent = false;
+    this.seen(participant);
+    this.hooks.onBack(participant);
+    this.hooks.onChange();
+    return true;
   }
 
   onLost(agent: Agent, reason: string): void {
@@ -82,13 +132,22 @@ export class Participants implements FleetListener {
     participant.disconnected = reason;
     // It was at work until its stream broke, whenever it last said something: until then it may have fired.
     participant.lastSeenUs = this.clock.nowUs();
-    this.onChange();
+    this.hooks.onChange();
   }
 
   /** A batch of this agent arrived: it is alive, whatever its control stream does. */
   heard(agentId: string): void {
     const participant = this.byId.get(agentId);
-    if (participant !== undefined) participant.lastSeenUs = this.clock.nowUs();
+    if (participant !== undefined) this.seen(participant);
+  }
+
+  /** Of one that was lost too: it lives, and its own word counts again. */
+  private seen(participant: Participant): void {
+    participant.lastSeenUs = this.clock.nowUs();
+    if (!participant.isLost) return;
+    participant.isLost = false;
+    participant.mayReturn = true;
+    participant.firedUntilUs = undefined;
   }
 
   get started(): number {
@@ -107,6 +166,11 @@ export class Participants implements FleetListener {
     return this.all.filter(({ isLost }) => isLost);
   }
 
+  /** Whoever was lost at some time; those who came back too. */
+  get everLost(): Participant[] {
+    return this.all.filter(({ isLost, wasLost }) => isLost || wasLost);
+  }
+
   /** What the scenario's own code threw, on all agents together. */
   get scriptError(): string | undefined {
     return describeScriptErrors(this.all.flatMap(({ finished }) => (finished === undefined ? [] : [finished])));
@@ -122,7 +186,7 @@ export class Participants implements FleetListener {
    *  delivered counts: the interval it was filling died with it, and what it fired in there is unknown. */
   accounts(collector: Collector, zeroUs: number): AgentAccount[] {
     const merged = new Map(collector.agents.map(({ agent, incarnation, last }) => [`${agent}/${incarnation}`, last]));
-    return this.all.map(({ agent, ledgers, samplesRecorded, loadEnded, lastSeenUs, isLost }) => {
+    return this.all.map(({ agent, ledgers, samplesRecorded, loadEnded, lastSeenUs, firedUntilUs, isLost }) => {
       const batch = merged.get(`${agent.id}/${agent.incarnation}`);
       const isFromBatch = isLost || (batch !== undefined && (batch.isFinal || batch.samplesRecorded >= samplesRecorded));
       return {
@@ -130,7 +194,7 @@ export class Participants implements FleetListener {
         ledgers: isFromBatch ? (batch?.ledgers ?? []) : ledgers,
         samplesRecorded: isFromBatch ? (batch?.samplesRecorded ?? 0) : samplesRecorded,
         isFinal: batch?.isFinal === true || (loadEnded && !isLost),
-        lastSeenUs: lastSeenUs - zeroUs,
+        lastSeenUs: (isLost ? (firedUntilUs ?? lastSeenUs) : lastSeenUs) - zeroUs,
       };
     });
   }
@@ -140,6 +204,7 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
   return {
     agent,
     isReady: false,
+    hasStarted: false,
     refusal: undefined,
     ledgers: [],
     samplesRecorded: 0,
@@ -150,6 +215,10 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
     disconnected: undefined,
     lastSeenUs: nowUs,
     isLost: false,
+    wasLost: false,
+    mayReturn: false,
+    epochs: 0,
+    firedUntilUs: undefined,
     isToldSilent: false,
   };
 }

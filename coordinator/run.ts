@@ -1,11 +1,16 @@
 import { AppError, reasonOf, type Clock, type Log } from '../shared/base/index.ts';
-import { planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
+import { amendPlan, planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
 import { BundleWriter, type Snapshot } from '../shared/report/index.ts';
-import { epochToWire, planToWire, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
+import { epochToWire, planToWire, type CoordinatorMessage, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
 import { Chores } from './chores.ts';
 import { Collector } from './collector.ts';
+import { EpochLog } from './epoch-log.ts';
 import type { Agent, Fleet } from './fleet.ts';
+import { LateJoiners } from './late-joiners.ts';
+import { LiveControl } from './live-control.ts';
 import { Live } from './live.ts';
+import { earliestUs, EPOCH_MARGIN_US, lossTerms } from './loss-terms.ts';
+import { Membership, type MembershipChange } from './membership.ts';
 import { judge, type Outcome, type StopCause } from './outcome.ts';
 import { Participants, type Participant } from './participants.ts';
 import { settleRun, summariseRun } from './settlement.ts';
@@ -16,11 +21,11 @@ const START_MARGIN_US = 500_000;
 /** From "stop" to the end of the plan, for the same reason. */
 const STOP_MARGIN_US = 300_000;
 const PREPARE_TIMEOUT_MS = 60_000;
-/** An agent that is heard of on neither plane for this long is lost. */
-const LOST_AFTER_US = 5_000_000;
 /** What agents give iterations under way after a stop. */
 const STOP_GRACE_US = 5_000_000;
+/** How often a run tells how it is doing, and how often it looks who is still there. */
 const LOOK_EVERY_MS = 1_000;
+const MEMBERS_EVERY_MS = 200;
 const CONSUMER_CLOSE_TIMEOUT_MS = 5_000;
 
 export interface RunContext {
@@ -56,6 +61,10 @@ export class Run {
   private loadEndedUs = Infinity;
   private participants: Participants | undefined;
   private collector: Collector | undefined;
+  private epochs: EpochLog | undefined;
+  private membership: Membership | undefined;
+  private lateJoiners: LateJoiners | undefined;
+  private liveControl: LiveControl | undefined;
   private bundle: BundleWriter | undefined;
   private teardownFailure: string | undefined;
   private wake: () => void = () => undefined;
@@ -72,11 +81,11 @@ export class Run {
     try {
       await this.event('submitted', { name: submission.plan.name, agents: submission.agents });
       const agents = await this.findAgents();
-      const epochs = await this.prepare(agents);
+      await this.prepare(agents);
       const chores = this.chores();
       await chores.setUp(this.stopping.signal);
-      await this.load(agents, chores);
-      const outcome = await this.settle(epochs);
+      await this.load(chores);
+      const outcome = await this.settle();
       await this.event('finished', { exitCode: outcome.exitCode, message: outcome.message });
       return outcome;
     } catch (thrown) {
@@ -92,10 +101,10 @@ export class Run {
   }
 
   /** The load, and the teardown after it whatever became of it. */
-  private async load(agents: readonly Agent[], chores: Chores): Promise<void> {
+  private async load(chores: Chores): Promise<void> {
     try {
       this.refuseIfStopped();
-      await this.start(agents, chores.setupJson);
+      await this.start(chores.setupJson);
       await this.collect();
     } finally {
       this.teardownFailure = await chores.tearDown();
@@ -128,11 +137,15 @@ export class Run {
     this.wake();
     if (this.zeroUs === Infinity) return;
     this.cutUs = Math.max(0, this.elapsedUs) + STOP_MARGIN_US;
-    const { runId, fleet } = this.context;
-    for (const { agent } of this.participants?.all ?? []) {
-      fleet.send(agent, { $case: 'stop', value: { runId, atUs: this.cutUs, reason: cause.reason } });
-    }
+    for (const { agent } of this.participants?.all ?? []) this.sendStop(agent);
     void this.event('stopping', { atUs: this.cutUs, ...cause });
+  }
+
+  /** Changes of the load in mid-run. Throws `AppError('USAGE')` before the load has begun and when it is over. */
+  get control(): LiveControl {
+    if (this.liveControl === undefined || this.state !== 'running')
+      throw new AppError('USAGE', `run ${this.context.runId} is ${this.state}: only a load under way can be changed`);
+    return this.liveControl;
   }
 
   get elapsedUs(): number {
@@ -141,6 +154,11 @@ export class Run {
 
   get agentCount(): number {
     return this.participants?.all.length ?? 0;
+  }
+
+  private sendStop(agent: Agent): void {
+    const { runId, fleet } = this.context;
+    fleet.send(agent, { $case: 'stop', value: { runId, atUs: this.cutUs, reason: this.stopCause?.reason ?? '' } });
   }
 
   private async findAgents(): Promise<readonly Agent[]> {
@@ -157,29 +175,36 @@ export class Run {
       );
     }
     const agents = fleet.ready().sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, wanted === 0 ? undefined : wanted); // prettier-ignore
-    this.participants = new Participants(agents, clock, () => {
-      this.wake();
+    this.participants = new Participants(agents, clock, {
+      onChange: () => {
+        this.wake();
+      },
+      onBack: (part) => {
+        if (this.cutUs !== Infinity) this.sendStop(part.agent);
+      },
+      onProgress: (part, progress) => this.epochs?.answer(part, progress),
     });
     fleet.claim(agents, runId, this.participants);
     return agents;
   }
 
-  private async prepare(agents: readonly Agent[]): Promise<readonly Epoch[]> {
+  private async prepare(agents: readonly Agent[]): Promise<void> {
     const { fleet, plane, submission, runId } = this.context;
     this.state = 'preparing';
     this.look();
-    const { plan, workload, workloadHash } = submission;
+    const { workload, workloadHash } = submission;
+    const { participants } = this;
+    if (participants === undefined) throw new Error('nobody to prepare');
     const epochs: Epoch[] = [{ number: 0, fromUs: 0, owners: spreadOwners(agents.map(({ id, capacity }) => ({ id, weight: capacity }))) }];
+    this.epochs = new EpochLog(epochs, { runId, fleet, participants, tell: (epoch) => this.tellEpoch(epoch) });
     try {
       await plane.putWorkload(workloadHash, workload);
     } catch (thrown) {
       throw AppError.from(thrown, 'NATS_UNAVAILABLE', 'the workload could not be stored');
     }
-    for (const agent of agents) {
-      fleet.send(agent, { $case: 'assign', value: { runId, plan: planToWire(plan), workloadHash, epochs: epochs.map(epochToWire) } });
-    }
+    for (const agent of agents) fleet.send(agent, this.assign());
     await this.event('assigned', { agents: agents.map(({ id }) => id), workloadHash, epochs });
-    const parts = this.participants?.all ?? [];
+    const parts = participants.all;
     const isSettled = (): boolean => parts.every((part) => part.isReady || part.refusal !== undefined || part.disconnected !== undefined);
     const inTime = await this.context.fleet.until(isSettled, PREPARE_TIMEOUT_MS, this.stopping.signal);
     this.refuseIfStopped();
@@ -192,20 +217,76 @@ export class Run {
       const late = parts.filter(({ isReady }) => !isReady).map(({ agent }) => agent.id);
       throw new AppError('NO_AGENTS', `not ready after ${PREPARE_TIMEOUT_MS / 1000} s: ${late.join(', ')}`);
     }
-    return epochs;
   }
 
-  private async start(agents: readonly Agent[], setupJson: string): Promise<void> {
+  /** What an agent needs to take part: the plan and all epochs so far. Where another may be given its share, it fires on a lease. */
+  private assign(): CoordinatorMessage {
+    const { runId, submission } = this.context;
+    const { plan, workloadHash } = submission;
+    const epochs = (this.epochs?.all ?? []).map(epochToWire);
+    const lease = this.isLeased ? lossTerms(plan).lease : undefined;
+    return { $case: 'assign', value: { runId, plan: planToWire(plan), workloadHash, epochs, lease } };
+  }
+
+  /** One agent alone has nobody who could take over, and so needs nobody's leave. */
+  private get isLeased(): boolean {
+    const { onAgentLoss, lateJoin } = this.context.submission;
+    return onAgentLoss === 'rebalance' && (lateJoin || this.agentCount > 1);
+  }
+
+  private tellEpoch(epoch: Epoch): void {
+    this.live.amend(amendPlan(this.context.submission.plan, this.epochs?.all ?? []));
+    void this.event('epoch', { ...epoch });
+  }
+
+  private async start(setupJson: string): Promise<void> {
     const { fleet, runId, submission, bundleDir, clock, log } = this.context;
+    const { participants, epochs } = this;
+    if (participants === undefined || epochs === undefined) throw new Error('nobody to start');
     this.bundle = await BundleWriter.open(bundleDir, clock.nowUs() + START_MARGIN_US);
     this.collector = new Collector(submission.plan, submission.thresholds, this.bundle, log);
     this.zeroUs = clock.nowUs() + START_MARGIN_US;
-    for (const agent of agents) {
-      fleet.send(agent, { $case: 'start', value: { runId, atAgentClockUs: this.zeroUs + agent.clock.offsetUs, setupJson } });
+    const message = (agent: Agent): CoordinatorMessage => ({
+      $case: 'start',
+      value: { runId, atAgentClockUs: this.zeroUs + agent.clock.offsetUs, setupJson },
+    });
+    for (const part of participants.all) {
+      part.hasStarted = true;
+      fleet.send(part.agent, message(part.agent));
     }
-    this.collector.expect(new Set(agents.map(({ id }) => id)));
+    this.watchOver(participants, epochs, message);
     this.state = 'running';
-    await this.event('started', { zeroUs: this.zeroUs, clocks: agents.map(({ id, clock: estimate }) => ({ agent: id, ...estimate })) });
+    const clocks = participants.all.map(({ agent: { id, clock: estimate } }) => ({ agent: id, ...estimate }));
+    await this.event('started', { zeroUs: this.zeroUs, clocks });
+  }
+
+  /** From here on agents may go and come, and people may change the load. */
+  private watchOver(participants: Participants, epochs: EpochLog, start: (agent: Agent) => CoordinatorMessage): void {
+    const { fleet, plane, runId, clock, submission } = this.context;
+    const { plan, onAgentLoss: policy, lateJoin } = submission;
+    const { zeroUs } = this;
+    const cutUs = (): number => this.cutUs;
+    this.membership = new Membership({
+      ...{ runId, plan, policy, fleet, plane, participants, epochs, clock, zeroUs, cutUs },
+      hasDelivered: (id) => this.collector?.agents.some(({ agent, last }) => agent === id && last.isFinal) === true,
+      tell: (change) => {
+        this.membershipChanged(change);
+      },
+    });
+    if (lateJoin) this.lateJoiners = new LateJoiners({ runId, fleet, participants, assign: () => this.assign(), start });
+    const terms = lossTerms(plan);
+    this.liveControl = new LiveControl({
+      plan,
+      epochs,
+      // An agent that cannot hear of it must have ceased to fire by then.
+      soonestUs: () => (this.isLeased ? earliestUs(terms, clock.nowUs()) : clock.nowUs() + EPOCH_MARGIN_US) - zeroUs,
+      overFromUs: cutUs,
+      tell: (kind, detail) => {
+        this.live.note(`${detail.change} at ${(detail.atUs / 1_000_000).toFixed(2)} s`);
+        void this.event(kind, detail);
+        this.look();
+      },
+    });
   }
 
   /** Merges what comes in until every agent has delivered its last batch or is lost. */
@@ -216,8 +297,8 @@ export class Run {
     const done = new AbortController();
     const consuming = plane.consumeBatches(
       runId,
-      (batch) => {
-        participants.heard(batch.key.agent);
+      (batch, sequence) => {
+        this.membership?.consumed(batch.key.agent, sequence);
         collector.add(batch);
         this.wake();
       },
@@ -232,17 +313,20 @@ export class Run {
     });
     let nextLookUs = clock.nowUs();
     while (!this.isOver(participants, collector)) {
-      this.findLost(participants, collector);
+      this.lateJoiners?.look();
+      this.membership?.look();
+      this.expectHeard(participants, collector);
       if (collector.abort !== undefined)
         this.stop({ kind: 'threshold', reason: `threshold ${collector.abort.metric}: ${collector.abort.expression} failed` });
       const nowUs = clock.nowUs();
       if (nowUs >= nextLookUs) {
         nextLookUs += LOOK_EVERY_MS * 1000;
-        if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost)) this.state = 'draining';
+        if (hasEnded(participants)) this.state = 'draining';
         this.look();
       }
-      await this.nap((nextLookUs - nowUs) / 1000);
+      await this.nap(Math.min(MEMBERS_EVERY_MS, (nextLookUs - nowUs) / 1000));
     }
+    await this.membership?.close();
     done.abort();
     const waited = new AbortController();
     await Promise.race([consumed, clock.sleep(CONSUMER_CLOSE_TIMEOUT_MS, waited.signal)]);
@@ -254,11 +338,10 @@ export class Run {
 
   private isOver(participants: Participants, collector: Collector): boolean {
     const finals = new Set(collector.agents.flatMap(({ agent, last }) => (last.isFinal ? [agent] : [])));
-    const isDone = ({ agent, isLost, finished, disconnected }: Participant): boolean =>
-      isLost || (finals.has(agent.id) && (finished !== undefined || disconnected !== undefined));
+    const isDone = ({ agent, hasStarted, isLost, finished, disconnected }: Participant): boolean =>
+      !hasStarted || isLost || (finals.has(agent.id) && (finished !== undefined || disconnected !== undefined));
     if (participants.all.every(isDone)) return true;
-    if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost))
-      this.loadEndedUs = Math.min(this.loadEndedUs, this.elapsedUs);
+    if (hasEnded(participants)) this.loadEndedUs = Math.min(this.loadEndedUs, this.elapsedUs);
     return this.elapsedUs > Math.min(this.loadEndedUs, this.latestEndUs) + this.context.drainTimeoutMs * 1000;
   }
 
@@ -267,32 +350,33 @@ export class Run {
     return Math.min(planEndUs(this.context.submission.plan), this.cutUs + STOP_GRACE_US);
   }
 
-  private findLost(participants: Participants, collector: Collector): void {
-    const nowUs = this.context.clock.nowUs();
-    for (const part of participants.all) this.tellSilent(part, participants, collector);
-    for (const part of participants.all) {
-      // While its stream is up the fleet watches the heartbeat; without one, its batches are the sign of life.
-      if (part.isLost || part.disconnected === undefined || nowUs - part.lastSeenUs < LOST_AFTER_US) continue;
-      if (collector.agents.some(({ agent, last }) => agent === part.agent.id && last.isFinal)) continue;
-      part.isLost = true;
-      const reason = `agent ${part.agent.id} lost: ${part.disconnected}`;
-      this.live.note(reason);
-      void this.event('agent-lost', { agent: part.agent.id, reason: part.disconnected, lastSeenUs: part.lastSeenUs - this.zeroUs });
-      if (this.context.submission.onAgentLoss === 'fail') this.stop({ kind: 'agent-lost', reason });
+  private membershipChanged(change: MembershipChange): void {
+    const { kind, agent, ...detail } = change;
+    void this.event(kind, { agent, ...detail });
+    if (kind === 'agent-joined') {
+      this.live.note(`agent ${agent} ${change.how === 'late' ? 'has joined' : 'is back'}`);
+      return;
     }
+    const reason = `agent ${agent} lost: ${change.reason}`;
+    this.live.note(reason);
+    if (this.context.submission.onAgentLoss === 'fail') this.stop({ kind: 'agent-lost', reason });
   }
 
   /** An agent whose stream broke is not waited for with every interval: it may deliver late, or never. */
-  private tellSilent(part: Participant, participants: Participants, collector: Collector): void {
-    if (part.isToldSilent || part.disconnected === undefined || part.finished !== undefined) return;
-    part.isToldSilent = true;
-    this.live.note(`agent ${part.agent.id}: ${part.disconnected}; waiting ${LOST_AFTER_US / 1_000_000} s for a sign of life`);
-    collector.expect(new Set(participants.all.filter(({ disconnected }) => disconnected === undefined).map(({ agent }) => agent.id)));
+  private expectHeard(participants: Participants, collector: Collector): void {
+    for (const part of participants.all) {
+      if (part.isToldSilent || part.disconnected === undefined || part.finished !== undefined) continue;
+      part.isToldSilent = true;
+      this.live.note(`agent ${part.agent.id}: ${part.disconnected}; waiting for a sign of life`);
+    }
+    const heard = participants.all.filter(({ hasStarted, isLost, disconnected }) => hasStarted && !isLost && disconnected === undefined);
+    collector.expect(new Set(heard.map(({ agent }) => agent.id)));
   }
 
   /** Adds everything up, writes the bundle and judges. */
-  private async settle(epochs: readonly Epoch[]): Promise<Outcome> {
+  private async settle(): Promise<Outcome> {
     const { submission, runId } = this.context;
+    const epochs = this.epochs?.all ?? [];
     const { collector, participants, bundle, stopCause, zeroUs, cutUs } = this;
     if (collector === undefined || participants === undefined || bundle === undefined) throw new Error('nothing to settle');
     participants.loseSilent(collector);
@@ -344,6 +428,11 @@ export class Run {
       log.warn({ runId, kind, reason: reasonOf(thrown) }, 'an event could not be stored');
     }
   }
+}
+
+/** Nobody who takes part makes load any more. */
+function hasEnded({ all }: Participants): boolean {
+  return all.every(({ hasStarted, loadEnded, isLost }) => !hasStarted || loadEnded || isLost);
 }
 
 function manifestAgent({ agent, isLost, finished }: Participant): object {

@@ -5,6 +5,7 @@ import {
   DiscardPolicy,
   Events,
   nanos,
+  NatsError,
   RetentionPolicy,
   StorageType,
   type JetStreamClient,
@@ -35,11 +36,26 @@ const EVENTS_CONSUMER_IDLE_MS = 60_000;
 /** Unacknowledged batches in flight to one coordinator. */
 const ACKS_PENDING_MAX = 4_096;
 
+/** JetStream's code for "no message found". */
+const NO_MESSAGE_FOUND = 10_037;
+
 /** Something that happened to a run, in the order in which it happened. */
 export interface RunEvent {
   readonly runId: string;
   readonly atMs: number;
-  readonly kind: 'submitted' | 'assigned' | 'epoch' | 'started' | 'agent-lost' | 'stopping' | 'chore' | 'finished';
+  readonly kind:
+    | 'submitted'
+    | 'assigned'
+    | 'epoch'
+    | 'started'
+    | 'agent-lost'
+    | 'agent-joined'
+    | 'scaled'
+    | 'paused'
+    | 'resumed'
+    | 'stopping'
+    | 'chore'
+    | 'finished';
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
@@ -136,11 +152,24 @@ export class ResultsPlane {
     return events;
   }
 
-  /** Hands every batch of the run to `onBatch`, in stream order, and acknowledges it when `onBatch` returns. Ends when `signal` aborts.
+  /** Place in the stream of the newest batch of one agent; 0 when there is none. Every batch that was acknowledged before is counted.
+   *  Rejects while the server cannot be asked. */
+  async lastBatchSequence(runId: string, agentId: string): Promise<number> {
+    if (!this.isReachable) throw new AppError('NATS_UNAVAILABLE', 'the NATS server is not reachable');
+    try {
+      return (await (await this.manager()).streams.getMessage(STREAM, { last_by_subj: batchSubject(runId, agentId) })).seq;
+    } catch (thrown) {
+      if (thrown instanceof NatsError && thrown.api_error?.err_code === NO_MESSAGE_FOUND) return 0;
+      throw thrown;
+    }
+  }
+
+  /** Hands every batch of the run to `onBatch`, in stream order, each with its place there, and acknowledges it when `onBatch` returns.
+   *  Ends when `signal` aborts.
    *  Bytes that are no batch are reported to `onGarbage` and not asked for again. */
   async consumeBatches(
     runId: string,
-    onBatch: (batch: Batch) => void,
+    onBatch: (batch: Batch, sequence: number) => void,
     onGarbage: (reason: string) => void,
     signal: AbortSignal,
   ): Promise<void> {
@@ -167,7 +196,7 @@ export class ResultsPlane {
         } catch (thrown) {
           onGarbage(reasonOf(thrown));
         }
-        if (batch !== undefined) onBatch(batch);
+        if (batch !== undefined) onBatch(batch, message.seq);
         message.ack();
         if (signal.aborted) break;
       }
