@@ -8,7 +8,8 @@ import { describeScriptErrors } from './script-errors.ts';
 
 /** One agent's part in one run, as both planes tell it. */
 export interface Participant {
-  readonly agent: Agent;
+  /** Another object after each time it has dialled in, always of the same process. */
+  agent: Agent;
   isReady: boolean;
   refusal: { readonly reason: string; readonly scriptThrew: boolean } | undefined;
   /** Its newest heartbeat. */
@@ -24,6 +25,8 @@ export interface Participant {
   /** Last sign of life on either plane, our clock. */
   lastSeenUs: number;
   isLost: boolean;
+  /** It is given until then to dial in again, our clock; of nobody else is a missing stream excused. */
+  awaitedUntilUs: number;
   /** That its stream broke has been told. */
   isToldSilent: boolean;
 }
@@ -34,10 +37,13 @@ export class Participants implements FleetListener {
   private readonly clock: Clock;
   private readonly byId: ReadonlyMap<string, Participant>;
   private readonly onChange: () => void;
+  private readonly onBack: (participant: Participant) => void;
 
-  constructor(agents: readonly Agent[], clock: Clock, onChange: () => void) {
+  /** `onBack`: a participant whose stream had broken is there again and may have missed what it was told meanwhile. */
+  constructor(agents: readonly Agent[], clock: Clock, onChange: () => void, onBack: (participant: Participant) => void = () => undefined) {
     this.clock = clock;
     this.onChange = onChange;
+    this.onBack = onBack;
     this.all = agents.map((agent) => newParticipant(agent, clock.nowUs()));
     this.byId = new Map(this.all.map((participant) => [participant.agent.id, participant]));
   }
@@ -83,6 +89,46 @@ export class Participants implements FleetListener {
     // It was at work until its stream broke, whenever it last said something: until then it may have fired.
     participant.lastSeenUs = this.clock.nowUs();
     this.onChange();
+  }
+
+  onReturn(agent: Agent): boolean {
+    const participant = this.byId.get(agent.id);
+    // What was lost has been given up: its share may be somebody else's by now.
+    if (participant === undefined || participant.isLost || participant.agent.incarnation !== agent.incarnation) return false;
+    participant.agent = agent;
+    participant.disconnected = undefined;
+    participant.isToldSilent = false;
+    participant.lastSeenUs = this.clock.nowUs();
+    this.onBack(participant);
+    this.onChange();
+    return true;
+  }
+
+  /** Nobody has dialled in yet: a coordinator that was restarted gives everybody time to. */
+  await(untilUs: number, reason: string): void {
+    for (const participant of this.all) {
+      participant.isReady = true;
+      participant.disconnected = reason;
+      participant.awaitedUntilUs = untilUs;
+    }
+  }
+
+  /** Its stream is gone, and it is not given time to dial in again. */
+  isAway({ disconnected, awaitedUntilUs }: Participant): boolean {
+    return disconnected !== undefined && this.clock.nowUs() >= awaitedUntilUs;
+  }
+
+  /** Those whose intervals are waited for. */
+  get expected(): Set<string> {
+    return new Set(this.all.filter((part) => !part.isLost && !this.isAway(part)).map(({ agent }) => agent.id));
+  }
+
+  /** As an earlier coordinator said. */
+  markLost(agentId: string, lastSeenUs: number): void {
+    const participant = this.byId.get(agentId);
+    if (participant === undefined) return;
+    participant.isLost = true;
+    participant.lastSeenUs = lastSeenUs;
   }
 
   /** A batch of this agent arrived: it is alive, whatever its control stream does. */
@@ -150,6 +196,7 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
     disconnected: undefined,
     lastSeenUs: nowUs,
     isLost: false,
+    awaitedUntilUs: 0,
     isToldSilent: false,
   };
 }

@@ -1,15 +1,19 @@
-import { AppError, reasonOf, type Clock, type Log } from '../shared/base/index.ts';
+import { AppError, type Clock, type ExitCode, type Log } from '../shared/base/index.ts';
 import { planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
 import { BundleWriter, type Snapshot } from '../shared/report/index.ts';
-import { epochToWire, planToWire, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
-import { Chores } from './chores.ts';
+import { epochToWire, planToWire, workloadHash, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
+import { Checkpoints, type Checkpoint } from './checkpoint.ts';
+import { Chores, type ChoresBefore } from './chores.ts';
 import { Collector } from './collector.ts';
+import type { EventOutbox } from './event-outbox.ts';
 import type { Agent, Fleet } from './fleet.ts';
 import { Live } from './live.ts';
 import { judge, type Outcome, type StopCause } from './outcome.ts';
 import { Participants, type Participant } from './participants.ts';
+import type { AssignedAgent } from './run-fold.ts';
+import { agentsBefore, CatchUp, countBehind, reopenBundle, RETURN_WITHIN_US, type Resumed } from './resume.ts';
 import { settleRun, summariseRun } from './settlement.ts';
-import type { Submission } from './submission.ts';
+import { storeSubmission, type Submission } from './submission.ts';
 
 /** From "start" to the run's zero: time for the message to reach every agent. */
 const START_MARGIN_US = 500_000;
@@ -21,13 +25,16 @@ const LOST_AFTER_US = 5_000_000;
 /** What agents give iterations under way after a stop. */
 const STOP_GRACE_US = 5_000_000;
 const LOOK_EVERY_MS = 1_000;
-const CONSUMER_CLOSE_TIMEOUT_MS = 5_000;
+const READER_CLOSE_TIMEOUT_MS = 5_000;
+/** The end of a run waits this long for the stream to have its events. */
+const EVENTS_TIMEOUT_MS = 5_000;
 
 export interface RunContext {
   readonly runId: string;
   readonly submission: Submission;
   readonly fleet: Fleet;
   readonly plane: ResultsPlane;
+  readonly eventOutbox: EventOutbox;
   readonly bundleDir: string;
   /** How long results may still arrive after the last agent's load has ended. */
   readonly drainTimeoutMs: number;
@@ -35,12 +42,16 @@ export interface RunContext {
   readonly log: Log;
   /** About once a second, and whenever something happened. */
   readonly onSnapshot: (snapshot: Snapshot) => void;
+  /** Where an earlier coordinator left it. */
+  readonly resumed?: Resumed | undefined;
 }
 
 /** One run, from submission to verdict:
  *
  *  find agents → hand out plan and stripes → all ready → setup → start at one instant → collect, watch, judge → teardown → settle
  *  → bundle → verdict
+ *
+ *  A run whose coordinator died is taken up at "collect": the events say what was before, the checkpoint what was merged, the stream the rest.
  *
  *  The story is here, in order; what each step knows is in the file it calls. */
 export class Run {
@@ -54,9 +65,14 @@ export class Run {
   private zeroUs = Infinity;
   /** Run-relative instant at which the last agent's load was seen to be over. */
   private loadEndedUs = Infinity;
+  private readonly epochs: Epoch[] = [];
+  private restarts = 0;
+  /** Run-relative instant at which this coordinator began with it, where another started it. */
+  private takenUpUs = 0;
   private participants: Participants | undefined;
   private collector: Collector | undefined;
   private bundle: BundleWriter | undefined;
+  private checkpoints: Checkpoints | undefined;
   private teardownFailure: string | undefined;
   private wake: () => void = () => undefined;
   state: Snapshot['state'] = 'waiting';
@@ -68,21 +84,17 @@ export class Run {
 
   /** Runs to the end, whatever happens on the way. */
   async conduct(): Promise<Outcome> {
-    const { runId, submission, fleet, log } = this.context;
+    const { runId, fleet, log, resumed } = this.context;
     try {
-      await this.event('submitted', { name: submission.plan.name, agents: submission.agents });
-      const agents = await this.findAgents();
-      const epochs = await this.prepare(agents);
-      const chores = this.chores();
-      await chores.setUp(this.stopping.signal);
-      await this.load(agents, chores);
-      const outcome = await this.settle(epochs);
-      await this.event('finished', { exitCode: outcome.exitCode, message: outcome.message });
+      const chores = resumed === undefined ? await this.begin() : await this.takeUp(resumed);
+      await this.load(chores);
+      const outcome = await this.settle();
+      await this.tellEnd(outcome.exitCode, outcome.message);
       return outcome;
     } catch (thrown) {
       if (!(thrown instanceof AppError)) throw thrown;
       log.error({ runId, code: thrown.code }, thrown.message);
-      await this.event('finished', { exitCode: thrown.exitCode, message: thrown.message });
+      await this.tellEnd(thrown.exitCode, thrown.message);
       return { exitCode: thrown.exitCode, summary: undefined, message: thrown.message };
     } finally {
       this.state = 'finished';
@@ -91,32 +103,74 @@ export class Run {
     }
   }
 
+  /** Everything before the start. */
+  private async begin(): Promise<Chores> {
+    const { submission, plane } = this.context;
+    const { plan, agents, workloadHash } = submission;
+    const submissionHash = await storeSubmission(submission, plane);
+    this.event('submitted', { name: plan.name, agents, durationUs: planEndUs(plan), submissionHash, workloadHash });
+    const found = await this.findAgents();
+    await this.prepare(found);
+    const chores = this.chores();
+    await chores.setUp(this.stopping.signal);
+    return chores;
+  }
+
+  /** Everything up to "collect", as the events of an earlier coordinator tell it. The agents need not know: they make their load. */
+  private async takeUp(resumed: Resumed): Promise<Chores> {
+    const { runId, fleet, bundleDir, clock, log } = this.context;
+    const { history } = resumed;
+    this.events.push(...history.events);
+    this.epochs.push(...history.epochs);
+    ({ zeroUs: this.zeroUs, cutUs: this.cutUs, stopCause: this.stopCause } = history);
+    if (this.stopCause !== undefined) this.stopping.abort();
+    this.takenUpUs = this.elapsedUs;
+    this.state = 'running';
+    const participants = this.gather(agentsBefore(history));
+    participants.await(clock.nowUs() + RETURN_WITHIN_US, 'the coordinator was restarted');
+    for (const [agent, lastSeenUs] of history.lost) participants.markLost(agent, this.zeroUs + lastSeenUs);
+    fleet.claim([], runId, participants);
+    this.restarts = history.restarts + 1;
+    this.event('coordinator-restarted', { restarts: this.restarts, elapsedUs: this.elapsedUs });
+    this.live.note(`the coordinator was restarted and takes the run up`);
+    const { bundle, checkpoint } = await reopenBundle(bundleDir, resumed, log);
+    this.openCollector(bundle, checkpoint);
+    return this.chores({ ...history, setupJson: resumed.setupJson });
+  }
+
   /** The load, and the teardown after it whatever became of it. */
-  private async load(agents: readonly Agent[], chores: Chores): Promise<void> {
+  private async load(chores: Chores): Promise<void> {
     try {
-      this.refuseIfStopped();
-      await this.start(agents, chores.setupJson);
+      if (this.context.resumed === undefined) {
+        this.refuseIfStopped();
+        await this.start(chores.setupJson);
+      }
       await this.collect();
     } finally {
       this.teardownFailure = await chores.tearDown();
     }
   }
 
-  private chores(): Chores {
-    const { runId, submission, fleet } = this.context;
+  private chores(before?: ChoresBefore): Chores {
+    const { runId, submission, fleet, clock } = this.context;
     const { participants } = this;
     if (participants === undefined) throw new Error('nobody to do chores');
-    return new Chores({
+    const context = {
       runId,
       plan: submission.plan,
       fleet,
       participants,
-      tell: async (kind, { agent, failure }) => {
-        this.live.note(`${kind} on agent ${String(agent)}: ${failure === '' ? 'done' : String(failure)}`);
-        this.look();
-        await this.event('chore', { kind, agent, failure });
+      clock,
+      giving: (kind: string, agent: string) => {
+        this.event('chore-given', { kind, agent });
       },
-    });
+      tell: (kind: string, agent: string, failure: string) => {
+        this.live.note(`${kind} on agent ${agent}: ${failure === '' ? 'done' : failure}`);
+        this.look();
+        this.event('chore', { kind, agent, failure });
+      },
+    };
+    return new Chores(context, before);
   }
 
   /** Ends the plan for all agents at one instant a little ahead. A second call changes nothing. */
@@ -128,11 +182,13 @@ export class Run {
     this.wake();
     if (this.zeroUs === Infinity) return;
     this.cutUs = Math.max(0, this.elapsedUs) + STOP_MARGIN_US;
+    this.event('stopping', { atUs: this.cutUs, ...cause });
+    for (const { agent } of this.participants?.all ?? []) this.sendStop(agent);
+  }
+
+  private sendStop(agent: Agent): void {
     const { runId, fleet } = this.context;
-    for (const { agent } of this.participants?.all ?? []) {
-      fleet.send(agent, { $case: 'stop', value: { runId, atUs: this.cutUs, reason: cause.reason } });
-    }
-    void this.event('stopping', { atUs: this.cutUs, ...cause });
+    fleet.send(agent, { $case: 'stop', value: { runId, atUs: this.cutUs, reason: this.stopCause?.reason ?? '' } });
   }
 
   get elapsedUs(): number {
@@ -144,7 +200,7 @@ export class Run {
   }
 
   private async findAgents(): Promise<readonly Agent[]> {
-    const { fleet, submission, runId, clock } = this.context;
+    const { fleet, submission, runId } = this.context;
     const wanted = submission.agents;
     const enough = (): boolean => fleet.ready().length >= Math.max(1, wanted);
     this.look();
@@ -157,28 +213,35 @@ export class Run {
       );
     }
     const agents = fleet.ready().sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, wanted === 0 ? undefined : wanted); // prettier-ignore
-    this.participants = new Participants(agents, clock, () => {
-      this.wake();
-    });
-    fleet.claim(agents, runId, this.participants);
+    fleet.claim(agents, runId, this.gather(agents));
     return agents;
   }
 
-  private async prepare(agents: readonly Agent[]): Promise<readonly Epoch[]> {
-    const { fleet, plane, submission, runId } = this.context;
+  private gather(agents: readonly Agent[]): Participants {
+    const wake = (): void => {
+      this.wake();
+    };
+    // Whoever was away may have missed that the run was stopped, and its intervals are waited for again.
+    const onBack = ({ agent }: Participant): void => {
+      if (this.cutUs !== Infinity) this.sendStop(agent);
+      this.collector?.expect(participants.expected);
+    };
+    const participants = new Participants(agents, this.context.clock, wake, onBack);
+    this.participants = participants;
+    return participants;
+  }
+
+  private async prepare(agents: readonly Agent[]): Promise<void> {
+    const { fleet, submission, runId } = this.context;
     this.state = 'preparing';
     this.look();
-    const { plan, workload, workloadHash } = submission;
-    const epochs: Epoch[] = [{ number: 0, fromUs: 0, owners: spreadOwners(agents.map(({ id, capacity }) => ({ id, weight: capacity }))) }];
-    try {
-      await plane.putWorkload(workloadHash, workload);
-    } catch (thrown) {
-      throw AppError.from(thrown, 'NATS_UNAVAILABLE', 'the workload could not be stored');
-    }
+    const { plan, workloadHash } = submission;
+    const { epochs } = this;
+    epochs.push({ number: 0, fromUs: 0, owners: spreadOwners(agents.map(({ id, capacity }) => ({ id, weight: capacity }))) });
     for (const agent of agents) {
       fleet.send(agent, { $case: 'assign', value: { runId, plan: planToWire(plan), workloadHash, epochs: epochs.map(epochToWire) } });
     }
-    await this.event('assigned', { agents: agents.map(({ id }) => id), workloadHash, epochs });
+    this.event('assigned', { agents: agents.map(assignedAgent), workloadHash, epochs: [...epochs] });
     const parts = this.participants?.all ?? [];
     const isSettled = (): boolean => parts.every((part) => part.isReady || part.refusal !== undefined || part.disconnected !== undefined);
     const inTime = await this.context.fleet.until(isSettled, PREPARE_TIMEOUT_MS, this.stopping.signal);
@@ -192,47 +255,67 @@ export class Run {
       const late = parts.filter(({ isReady }) => !isReady).map(({ agent }) => agent.id);
       throw new AppError('NO_AGENTS', `not ready after ${PREPARE_TIMEOUT_MS / 1000} s: ${late.join(', ')}`);
     }
-    return epochs;
   }
 
-  private async start(agents: readonly Agent[], setupJson: string): Promise<void> {
-    const { fleet, runId, submission, bundleDir, clock, log } = this.context;
-    this.bundle = await BundleWriter.open(bundleDir, clock.nowUs() + START_MARGIN_US);
-    this.collector = new Collector(submission.plan, submission.thresholds, this.bundle, log);
+  private async start(setupJson: string): Promise<void> {
+    const { fleet, runId, plane, bundleDir, clock } = this.context;
+    const agents = this.participants?.all.map(({ agent }) => agent) ?? [];
+    const setupHash = setupJson === '' ? undefined : workloadHash(Buffer.from(setupJson));
+    if (setupHash !== undefined) await plane.putBlob(setupHash, Buffer.from(setupJson));
+    this.openCollector(await BundleWriter.open(bundleDir, clock.nowUs() + START_MARGIN_US));
     this.zeroUs = clock.nowUs() + START_MARGIN_US;
+    const clocks = agents.map(({ id, clock: estimate }) => ({ agent: id, ...estimate }));
+    this.event('started', { zeroUs: this.zeroUs, clocks, setupHash });
     for (const agent of agents) {
       fleet.send(agent, { $case: 'start', value: { runId, atAgentClockUs: this.zeroUs + agent.clock.offsetUs, setupJson } });
     }
-    this.collector.expect(new Set(agents.map(({ id }) => id)));
     this.state = 'running';
-    await this.event('started', { zeroUs: this.zeroUs, clocks: agents.map(({ id, clock: estimate }) => ({ agent: id, ...estimate })) });
+  }
+
+  private openCollector(bundle: BundleWriter, checkpoint?: Checkpoint): void {
+    const { runId, submission, plane, clock, log } = this.context;
+    const collector = new Collector(submission.plan, submission.thresholds, bundle, log, checkpoint?.collector);
+    if (this.participants !== undefined) collector.expect(this.participants.expected);
+    const drop = (sequence: number): Promise<void> => plane.dropBatches(runId, sequence);
+    this.bundle = bundle;
+    this.collector = collector;
+    this.checkpoints = new Checkpoints({ runId, bundle, collector, drop, clock, log }, checkpoint?.sequence ?? 0);
   }
 
   /** Merges what comes in until every agent has delivered its last batch or is lost. */
   private async collect(): Promise<void> {
     const { plane, runId, clock, log } = this.context;
-    const { collector, participants } = this;
-    if (collector === undefined || participants === undefined) throw new Error('nothing to collect with');
+    const { collector, participants, checkpoints } = this;
+    if (collector === undefined || participants === undefined || checkpoints === undefined) throw new Error('nothing to collect with');
+    const fromSequence = checkpoints.position.sequence + 1;
+    const behind = this.restarts === 0 ? 0 : await countBehind(plane, runId, fromSequence, clock, log);
+    const catchUp = new CatchUp(behind, clock.nowUs());
     const done = new AbortController();
-    const consuming = plane.consumeBatches(
-      runId,
-      (batch) => {
-        participants.heard(batch.key.agent);
-        collector.add(batch);
-        this.wake();
-      },
-      (reason) => {
-        collector.refuse(reason);
+    const reading = plane.readBatches(
+      {
+        runId,
+        fromSequence,
+        onBatch: (batch, sequence) => {
+          participants.heard(batch.key.agent);
+          collector.add(batch);
+          checkpoints.took(sequence);
+          catchUp.took(clock.nowUs());
+          this.wake();
+        },
+        onGarbage: (reason) => {
+          collector.refuse(reason);
+          catchUp.took(clock.nowUs());
+        },
+        onTrouble: (reason) => {
+          log.warn({ runId, reason }, 'reading results begins anew');
+        },
       },
       done.signal,
     );
-    // Without NATS there is nothing to consume; what the agents say on their heartbeats still settles the run.
-    const consumed = consuming.catch((thrown: unknown) => {
-      log.error({ runId, reason: reasonOf(thrown) }, 'the results plane is gone');
-    });
     let nextLookUs = clock.nowUs();
-    while (!this.isOver(participants, collector)) {
-      this.findLost(participants, collector);
+    while (!catchUp.isDone(clock.nowUs()) || !this.isOver(participants, collector)) {
+      checkpoints.makeIfDue();
+      if (catchUp.isDone(clock.nowUs())) this.findLost(participants, collector);
       if (collector.abort !== undefined)
         this.stop({ kind: 'threshold', reason: `threshold ${collector.abort.metric}: ${collector.abort.expression} failed` });
       const nowUs = clock.nowUs();
@@ -245,21 +328,23 @@ export class Run {
     }
     done.abort();
     const waited = new AbortController();
-    await Promise.race([consumed, clock.sleep(CONSUMER_CLOSE_TIMEOUT_MS, waited.signal)]);
+    await Promise.race([reading, clock.sleep(READER_CLOSE_TIMEOUT_MS, waited.signal)]);
     waited.abort();
     collector.finish();
+    await checkpoints.settled();
     // What happened since the last look would not be told otherwise.
     this.look();
   }
 
   private isOver(participants: Participants, collector: Collector): boolean {
     const finals = new Set(collector.agents.flatMap(({ agent, last }) => (last.isFinal ? [agent] : [])));
-    const isDone = ({ agent, isLost, finished, disconnected }: Participant): boolean =>
-      isLost || (finals.has(agent.id) && (finished !== undefined || disconnected !== undefined));
+    const isDone = (part: Participant): boolean =>
+      part.isLost || (finals.has(part.agent.id) && (part.finished !== undefined || participants.isAway(part)));
     if (participants.all.every(isDone)) return true;
     if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost))
       this.loadEndedUs = Math.min(this.loadEndedUs, this.elapsedUs);
-    return this.elapsedUs > Math.min(this.loadEndedUs, this.latestEndUs) + this.context.drainTimeoutMs * 1000;
+    const endedUs = Math.max(this.takenUpUs, Math.min(this.loadEndedUs, this.latestEndUs));
+    return this.elapsedUs > endedUs + this.context.drainTimeoutMs * 1000;
   }
 
   /** When the slowest agent must have ended its load: the plan's end or the cut, and the grace after it. */
@@ -272,31 +357,41 @@ export class Run {
     for (const part of participants.all) this.tellSilent(part, participants, collector);
     for (const part of participants.all) {
       // While its stream is up the fleet watches the heartbeat; without one, its batches are the sign of life.
-      if (part.isLost || part.disconnected === undefined || nowUs - part.lastSeenUs < LOST_AFTER_US) continue;
+      if (part.isLost || part.disconnected === undefined || !participants.isAway(part) || nowUs - part.lastSeenUs < LOST_AFTER_US) continue;
       if (collector.agents.some(({ agent, last }) => agent === part.agent.id && last.isFinal)) continue;
       part.isLost = true;
       const reason = `agent ${part.agent.id} lost: ${part.disconnected}`;
       this.live.note(reason);
-      void this.event('agent-lost', { agent: part.agent.id, reason: part.disconnected, lastSeenUs: part.lastSeenUs - this.zeroUs });
+      this.event('agent-lost', { agent: part.agent.id, reason: part.disconnected, lastSeenUs: part.lastSeenUs - this.zeroUs });
       if (this.context.submission.onAgentLoss === 'fail') this.stop({ kind: 'agent-lost', reason });
     }
   }
 
   /** An agent whose stream broke is not waited for with every interval: it may deliver late, or never. */
   private tellSilent(part: Participant, participants: Participants, collector: Collector): void {
-    if (part.isToldSilent || part.disconnected === undefined || part.finished !== undefined) return;
+    if (part.isToldSilent || part.disconnected === undefined || !participants.isAway(part) || part.finished !== undefined) return;
     part.isToldSilent = true;
     this.live.note(`agent ${part.agent.id}: ${part.disconnected}; waiting ${LOST_AFTER_US / 1_000_000} s for a sign of life`);
-    collector.expect(new Set(participants.all.filter(({ disconnected }) => disconnected === undefined).map(({ agent }) => agent.id)));
+    collector.expect(participants.expected);
   }
 
   /** Adds everything up, writes the bundle and judges. */
-  private async settle(epochs: readonly Epoch[]): Promise<Outcome> {
+  private async settle(): Promise<Outcome> {
     const { submission, runId } = this.context;
-    const { collector, participants, bundle, stopCause, zeroUs, cutUs } = this;
+    const { collector, participants, bundle, checkpoints, stopCause, zeroUs, cutUs, epochs, restarts } = this;
     if (collector === undefined || participants === undefined || bundle === undefined) throw new Error('nothing to settle');
     participants.loseSilent(collector);
-    const settlement = settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped: stopCause?.reason, participants, collector });
+    const settlement = settleRun({
+      runId,
+      submission,
+      epochs,
+      zeroUs,
+      cutUs,
+      stopped: stopCause?.reason,
+      restarts,
+      participants,
+      collector,
+    });
     const { startedAt } = settlement.run;
     await bundle.writeRun({
       schemaVersion: 1,
@@ -307,6 +402,7 @@ export class Run {
       agents: participants.all.map(manifestAgent),
       epochs,
       events: this.events,
+      checkpoint: checkpoints?.position,
     });
     await bundle.writeSummary(summariseRun(settlement, bundle.failure));
     await bundle.close();
@@ -333,17 +429,23 @@ export class Run {
     await this.context.clock.sleep(Math.max(1, ms), woken.signal);
   }
 
-  /** Events are state for whoever comes after; a run does not fail because one could not be stored. */
-  private async event(kind: RunEvent['kind'], detail: Readonly<Record<string, unknown>>): Promise<void> {
-    const { runId, plane, clock, log } = this.context;
+  /** Events are state for whoever comes after: kept until the stream has them. */
+  private event(kind: RunEvent['kind'], detail: Readonly<Record<string, unknown>>): void {
+    const { runId, eventOutbox, clock } = this.context;
     const event: RunEvent = { runId, atMs: clock.nowUs() / 1000, kind, detail };
     this.events.push(event);
-    try {
-      await plane.publishEvent(event);
-    } catch (thrown) {
-      log.warn({ runId, kind, reason: reasonOf(thrown) }, 'an event could not be stored');
-    }
+    eventOutbox.add(event);
   }
+
+  private async tellEnd(exitCode: ExitCode, message: string): Promise<void> {
+    this.event('finished', { exitCode, message, elapsedUs: this.elapsedUs });
+    // As long as the stream does not know of the end, a restart goes on from the checkpoint.
+    if (await this.context.eventOutbox.flushed(EVENTS_TIMEOUT_MS)) await this.bundle?.removeCheckpoint();
+  }
+}
+
+function assignedAgent({ id, incarnation, version, labels, capacity }: Agent): AssignedAgent {
+  return { id, incarnation, version, labels, capacity };
 }
 
 function manifestAgent({ agent, isLost, finished }: Participant): object {

@@ -20,12 +20,24 @@ export interface SettledRun {
   /** Run-relative instant at which the plan was cut; `Infinity` when it was not. */
   readonly cutUs: number;
   readonly stopped: string | undefined;
+  /** How often another coordinator had to take the run up. */
+  readonly restarts: number;
   readonly participants: Participants;
   readonly collector: Collector;
 }
 
 /** Adds up a run: the plan against what every agent says, the thresholds over all samples, and what speaks against the numbers. */
-export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, participants, collector }: SettledRun): Settlement {
+export function settleRun({
+  runId,
+  submission,
+  epochs,
+  zeroUs,
+  cutUs,
+  stopped,
+  restarts,
+  participants,
+  collector,
+}: SettledRun): Settlement {
   const { plan, target } = submission;
   const accounts = participants.accounts(collector, zeroUs);
   const ledger = settle(plan, epochs, cutUs, accounts, collector.samples);
@@ -69,7 +81,7 @@ export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, p
       requests: countRequests(totals),
       samplesUnderOther: participants.all.reduce((sum, { finished }) => sum + (finished?.cappedSamples ?? 0), 0),
       versionSkew: participants.all.flatMap(({ agent: { id, version } }) => (version === VERSION ? [] : [{ agent: id, version }])),
-      coordinatorRestarts: 0,
+      coordinatorRestarts: restarts,
     },
   };
 }

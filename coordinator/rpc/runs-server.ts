@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { status, type sendUnaryData, type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
 import type { AgentInfo, GetBundleResponse, RunInfo, RunsServer, WatchResponse } from '../../proto/gen/muster/v1/control.ts';
 import { AppError, reasonOf, type Log } from '../../shared/base/index.ts';
-import type { Coordinator, RunEntry } from '../coordinator.ts';
+import type { Coordinator } from '../coordinator.ts';
 import type { Agent } from '../fleet.ts';
+import type { RunEntry } from '../past-runs.ts';
 import { submissionFromWire } from '../submission.ts';
 
 const CHUNK_BYTES = 64 * 1024;
