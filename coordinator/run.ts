@@ -21,7 +21,7 @@ const LOST_AFTER_US = 5_000_000;
 /** What agents give iterations under way after a stop. */
 const STOP_GRACE_US = 5_000_000;
 const LOOK_EVERY_MS = 1_000;
-const CONSUMER_CLOSE_TIMEOUT_MS = 5_000;
+const READER_CLOSE_TIMEOUT_MS = 5_000;
 
 export interface RunContext {
   readonly runId: string;
@@ -58,6 +58,10 @@ export class Run {
   private collector: Collector | undefined;
   private bundle: BundleWriter | undefined;
   private teardownFailure: string | undefined;
+  /** Why results may not have arrived, once that is known. */
+  private whyMissing: string | undefined;
+  /** That NATS is not reachable has been told. */
+  private isAway = false;
   private wake: () => void = () => undefined;
   state: Snapshot['state'] = 'waiting';
 
@@ -200,6 +204,7 @@ export class Run {
     this.bundle = await BundleWriter.open(bundleDir, clock.nowUs() + START_MARGIN_US);
     this.collector = new Collector(submission.plan, submission.thresholds, this.bundle, log);
     this.zeroUs = clock.nowUs() + START_MARGIN_US;
+    for (const part of this.participants?.all ?? []) part.clockAtStart = part.agent.clock;
     for (const agent of agents) {
       fleet.send(agent, { $case: 'start', value: { runId, atAgentClockUs: this.zeroUs + agent.clock.offsetUs, setupJson } });
     }
@@ -214,22 +219,24 @@ export class Run {
     const { collector, participants } = this;
     if (collector === undefined || participants === undefined) throw new Error('nothing to collect with');
     const done = new AbortController();
-    const consuming = plane.consumeBatches(
-      runId,
-      (batch) => {
-        participants.heard(batch.key.agent);
-        collector.add(batch);
-        this.wake();
-      },
-      (reason) => {
-        collector.refuse(reason);
+    const reading = plane.readBatches(
+      {
+        runId,
+        fromSequence: 1,
+        onBatch: (batch) => {
+          participants.heard(batch.key.agent);
+          collector.add(batch);
+          this.wake();
+        },
+        onGarbage: (reason) => {
+          collector.refuse(reason);
+        },
+        onTrouble: (reason) => {
+          log.warn({ runId, reason }, 'reading results begins anew');
+        },
       },
       done.signal,
     );
-    // Without NATS there is nothing to consume; what the agents say on their heartbeats still settles the run.
-    const consumed = consuming.catch((thrown: unknown) => {
-      log.error({ runId, reason: reasonOf(thrown) }, 'the results plane is gone');
-    });
     let nextLookUs = clock.nowUs();
     while (!this.isOver(participants, collector)) {
       this.findLost(participants, collector);
@@ -239,23 +246,38 @@ export class Run {
       if (nowUs >= nextLookUs) {
         nextLookUs += LOOK_EVERY_MS * 1000;
         if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost)) this.state = 'draining';
+        this.tellAway();
         this.look();
       }
       await this.nap((nextLookUs - nowUs) / 1000);
     }
+    if (!plane.isReachable)
+      this.whyMissing = `NATS was not reachable for ${this.context.drainTimeoutMs / 1000} s after the load (--drain-timeout)`;
     done.abort();
     const waited = new AbortController();
-    await Promise.race([consumed, clock.sleep(CONSUMER_CLOSE_TIMEOUT_MS, waited.signal)]);
+    await Promise.race([reading, clock.sleep(READER_CLOSE_TIMEOUT_MS, waited.signal)]);
     waited.abort();
     collector.finish();
     // What happened since the last look would not be told otherwise.
     this.look();
   }
 
+  /** Tells when NATS goes away and when it is back: results wait with the agents meanwhile, at the end for as long as the run drains. */
+  private tellAway(): void {
+    const { plane, drainTimeoutMs } = this.context;
+    if (plane.isReachable !== this.isAway) return;
+    this.isAway = !plane.isReachable;
+    this.live.note(
+      this.isAway
+        ? `NATS is not reachable: results wait with the agents, after the load for up to ${drainTimeoutMs / 1000} s`
+        : 'NATS is back: results come in again',
+    );
+  }
+
   private isOver(participants: Participants, collector: Collector): boolean {
-    const finals = new Set(collector.agents.flatMap(({ agent, last }) => (last.isFinal ? [agent] : [])));
+    const { complete } = collector;
     const isDone = ({ agent, isLost, finished, disconnected }: Participant): boolean =>
-      isLost || (finals.has(agent.id) && (finished !== undefined || disconnected !== undefined));
+      isLost || (complete.has(agent.id) && (finished !== undefined || disconnected !== undefined));
     if (participants.all.every(isDone)) return true;
     if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost))
       this.loadEndedUs = Math.min(this.loadEndedUs, this.elapsedUs);
@@ -293,10 +315,20 @@ export class Run {
   /** Adds everything up, writes the bundle and judges. */
   private async settle(epochs: readonly Epoch[]): Promise<Outcome> {
     const { submission, runId } = this.context;
-    const { collector, participants, bundle, stopCause, zeroUs, cutUs } = this;
+    const { collector, participants, bundle, stopCause, zeroUs, cutUs, whyMissing } = this;
     if (collector === undefined || participants === undefined || bundle === undefined) throw new Error('nothing to settle');
     participants.loseSilent(collector);
-    const settlement = settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped: stopCause?.reason, participants, collector });
+    const settlement = settleRun({
+      runId,
+      submission,
+      epochs,
+      zeroUs,
+      cutUs,
+      stopped: stopCause?.reason,
+      whyMissing,
+      participants,
+      collector,
+    });
     const { startedAt } = settlement.run;
     await bundle.writeRun({
       schemaVersion: 1,
