@@ -32,7 +32,7 @@ export interface CheckpointsContext {
   readonly log: Log;
 }
 
-/** The checkpoints of one run. Only making one costs the coordinator's loop anything, about 10 ms for a thousand agents with 20 series each
+/** The checkpoints of one run. Only making one costs the coordinator's loop anything, some 40 ms for a thousand agents with 20 series each
  *  (`npm run bench:checkpoint`); writing it is the disk's business. */
 export class Checkpoints {
   private readonly context: CheckpointsContext;

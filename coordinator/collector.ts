@@ -118,6 +118,15 @@ export class Collector {
     return this.rollup.agents();
   }
 
+  /** Agents whose last batch is in, and all before it: a batch that had to be sent again may come after the last. */
+  get complete(): ReadonlySet<string> {
+    const withGaps = new Set(this.rollup.gaps().map(({ agent, incarnation }) => `${agent}/${incarnation}`));
+    const complete = this.rollup
+      .agents()
+      .filter(({ agent, incarnation, last }) => last.isFinal && !withGaps.has(`${agent}/${incarnation}`));
+    return new Set(complete.map(({ agent }) => agent));
+  }
+
   /** Response times of the last closed intervals. */
   get liveResponse(): Histogram {
     const sum = new Histogram();

@@ -42,10 +42,12 @@ export class Coordinator {
   private readonly runs = new Map<string, ActiveRun>();
   /** Runs of other processes, as the stream tells them. */
   private readonly past = new Map<string, RunHistory>();
+  /** Runs that wait to be taken up. */
+  private readonly left: Resumed[] = [];
   private readonly eventOutbox: EventOutbox;
   private readonly beating: NodeJS.Timeout;
 
-  /** Takes up what another coordinator left unfinished. Throws `AppError` when NATS cannot be reached or keeps no stream. */
+  /** Reads what became of earlier runs. Throws `AppError` when NATS cannot be reached or keeps no stream. */
   static async start(options: CoordinatorOptions, clock: Clock, log: Log): Promise<Coordinator> {
     const plane = await ResultsPlane.connect(options.natsUrl, 'coordinator');
     try {
@@ -135,18 +137,26 @@ export class Coordinator {
     await this.plane.close();
   }
 
-  /** Takes a run up when nobody else conducts it, or keeps in mind what is known of it. */
+  /** Goes on with every run that another coordinator left in its middle. To be called when agents can dial in, and before the first does: it
+   *  would be told that its run is over. */
+  takeUp(): void {
+    for (const resumed of this.left.splice(0)) {
+      const { runId, name, submittedAtMs } = resumed.history;
+      this.past.delete(runId);
+      this.conduct(runId, resumed.submission, submittedAtMs * 1000, resumed);
+      this.log.info({ runId, name, fromSequence: resumed.checkpoint?.sequence ?? 0 }, 'run taken up');
+    }
+  }
+
+  /** Keeps in mind what is known of a run, and prepares to take it up when nobody else conducts it. */
   private async remember(history: RunHistory): Promise<void> {
-    const { runId, name, submittedAtMs, zeroUs, finished } = history;
+    const { runId, name, zeroUs, finished } = history;
     const past = { ...history, events: [] };
     this.past.set(runId, past);
     if (finished !== undefined || !this.options.takesUp || (await this.plane.isOwned(runId))) return;
     try {
       if (zeroUs === undefined) throw new AppError('COORDINATOR_UNAVAILABLE', 'the coordinator was restarted before the run had begun');
-      const resumed = await loadResumed({ ...history, zeroUs }, this.plane, this.bundleDir(runId), this.log);
-      this.past.delete(runId);
-      this.conduct(runId, resumed.submission, submittedAtMs * 1000, resumed);
-      this.log.info({ runId, name, fromSequence: resumed.checkpoint?.sequence ?? 0 }, 'run taken up');
+      this.left.push(await loadResumed({ ...history, zeroUs }, this.plane, this.bundleDir(runId), this.log));
     } catch (thrown) {
       const { exitCode, message } = AppError.from(thrown, 'NATS_UNAVAILABLE', 'the run cannot be taken up');
       this.log.error({ runId, name, reason: message }, 'run given up');

@@ -21,10 +21,12 @@ const REDIAL_MAX_MS = 5_000;
  *  `AppError('CONNECTION_LOST')` when no coordinator comes back in time, which is no end of the run, or what a coordinator says. */
 export async function followRun(client: Pick<RunsClient, 'watch' | 'untilReady'>, runId: string, following: Following): Promise<Outcome> {
   const { onSnapshot, say, onBack, giveUpMs, clock } = following;
-  for (;;) {
+  for (let hasBroken = false; ; hasBroken = true) {
     try {
       return await client.watch(runId, onSnapshot);
     } catch (thrown) {
+      if (hasBroken && thrown instanceof AppError && thrown.code === 'RUN_UNKNOWN')
+        throw new AppError('CONNECTION_LOST', `the coordinator that came back knows nothing of run ${runId}: it is on another NATS`);
       if (!isLost(thrown)) throw thrown;
       say(`${thrown.message}; the run goes on, trying again for ${formatDurationUs(giveUpMs * 1000)}`);
     }

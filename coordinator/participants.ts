@@ -2,6 +2,7 @@ import type { Clock } from '../shared/base/index.ts';
 import type { ScenarioLedger } from '../shared/stats/index.ts';
 import { ledgerFromWire, type AgentMessage, type ChoreDone, type Finished } from '../shared/wire/index.ts';
 import type { AgentAccount } from './accounting.ts';
+import type { ClockEstimate } from './clock-offset.ts';
 import type { Collector } from './collector.ts';
 import type { Agent, FleetListener } from './fleet.ts';
 import { describeScriptErrors } from './script-errors.ts';
@@ -22,6 +23,8 @@ export interface Participant {
   choreDone: ChoreDone | undefined;
   /** Why its control stream is gone; it may still be at work and deliver. */
   disconnected: string | undefined;
+  /** What was known of its clock when the run's zero was told it. */
+  clockAtStart: ClockEstimate | undefined;
   /** Last sign of life on either plane, our clock. */
   lastSeenUs: number;
   isLost: boolean;
@@ -194,6 +197,7 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
     finished: undefined,
     choreDone: undefined,
     disconnected: undefined,
+    clockAtStart: undefined,
     lastSeenUs: nowUs,
     isLost: false,
     awaitedUntilUs: 0,

@@ -74,6 +74,10 @@ export class Run {
   private bundle: BundleWriter | undefined;
   private checkpoints: Checkpoints | undefined;
   private teardownFailure: string | undefined;
+  /** Why results may not have arrived, once that is known. */
+  private whyMissing: string | undefined;
+  /** That NATS is not reachable has been told. */
+  private isAway = false;
   private wake: () => void = () => undefined;
   state: Snapshot['state'] = 'waiting';
 
@@ -266,6 +270,7 @@ export class Run {
     this.zeroUs = clock.nowUs() + START_MARGIN_US;
     const clocks = agents.map(({ id, clock: estimate }) => ({ agent: id, ...estimate }));
     this.event('started', { zeroUs: this.zeroUs, clocks, setupHash });
+    for (const part of this.participants?.all ?? []) part.clockAtStart = part.agent.clock;
     for (const agent of agents) {
       fleet.send(agent, { $case: 'start', value: { runId, atAgentClockUs: this.zeroUs + agent.clock.offsetUs, setupJson } });
     }
@@ -322,10 +327,13 @@ export class Run {
       if (nowUs >= nextLookUs) {
         nextLookUs += LOOK_EVERY_MS * 1000;
         if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost)) this.state = 'draining';
+        this.tellAway();
         this.look();
       }
       await this.nap((nextLookUs - nowUs) / 1000);
     }
+    if (!plane.isReachable)
+      this.whyMissing = `NATS was not reachable for ${this.context.drainTimeoutMs / 1000} s after the load (--drain-timeout)`;
     done.abort();
     const waited = new AbortController();
     await Promise.race([reading, clock.sleep(READER_CLOSE_TIMEOUT_MS, waited.signal)]);
@@ -336,10 +344,22 @@ export class Run {
     this.look();
   }
 
+  /** Tells when NATS goes away and when it is back: results wait with the agents meanwhile, at the end for as long as the run drains. */
+  private tellAway(): void {
+    const { plane, drainTimeoutMs } = this.context;
+    if (plane.isReachable !== this.isAway) return;
+    this.isAway = !plane.isReachable;
+    this.live.note(
+      this.isAway
+        ? `NATS is not reachable: results wait with the agents, after the load for up to ${drainTimeoutMs / 1000} s`
+        : 'NATS is back: results come in again',
+    );
+  }
+
   private isOver(participants: Participants, collector: Collector): boolean {
-    const finals = new Set(collector.agents.flatMap(({ agent, last }) => (last.isFinal ? [agent] : [])));
+    const { complete } = collector;
     const isDone = (part: Participant): boolean =>
-      part.isLost || (finals.has(part.agent.id) && (part.finished !== undefined || participants.isAway(part)));
+      part.isLost || (complete.has(part.agent.id) && (part.finished !== undefined || participants.isAway(part)));
     if (participants.all.every(isDone)) return true;
     if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost))
       this.loadEndedUs = Math.min(this.loadEndedUs, this.elapsedUs);
@@ -378,7 +398,7 @@ export class Run {
   /** Adds everything up, writes the bundle and judges. */
   private async settle(): Promise<Outcome> {
     const { submission, runId } = this.context;
-    const { collector, participants, bundle, checkpoints, stopCause, zeroUs, cutUs, epochs, restarts } = this;
+    const { collector, participants, bundle, checkpoints, stopCause, zeroUs, cutUs, epochs, restarts, whyMissing } = this;
     if (collector === undefined || participants === undefined || bundle === undefined) throw new Error('nothing to settle');
     participants.loseSilent(collector);
     const settlement = settleRun({
@@ -389,6 +409,7 @@ export class Run {
       cutUs,
       stopped: stopCause?.reason,
       restarts,
+      whyMissing,
       participants,
       collector,
     });

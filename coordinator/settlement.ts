@@ -4,6 +4,7 @@ import { summarise, type Summary, type SummaryInput } from '../shared/report/ind
 import { countRequests, gradeValidity, type ValidityInput } from '../shared/sla/index.ts';
 import { selectValue } from '../shared/stats/index.ts';
 import { settle, type AgentAccount } from './accounting.ts';
+import { driftUs } from './clock-offset.ts';
 import type { Collector } from './collector.ts';
 import type { Participants } from './participants.ts';
 import type { Submission } from './submission.ts';
@@ -22,22 +23,15 @@ export interface SettledRun {
   readonly stopped: string | undefined;
   /** How often another coordinator had to take the run up. */
   readonly restarts: number;
+  /** Why results may not have arrived, where that is known. */
+  readonly whyMissing: string | undefined;
   readonly participants: Participants;
   readonly collector: Collector;
 }
 
 /** Adds up a run: the plan against what every agent says, the thresholds over all samples, and what speaks against the numbers. */
-export function settleRun({
-  runId,
-  submission,
-  epochs,
-  zeroUs,
-  cutUs,
-  stopped,
-  restarts,
-  participants,
-  collector,
-}: SettledRun): Settlement {
+export function settleRun(run: SettledRun): Settlement {
+  const { runId, submission, epochs, zeroUs, cutUs, stopped, restarts, whyMissing, participants, collector } = run;
   const { plan, target } = submission;
   const accounts = participants.accounts(collector, zeroUs);
   const ledger = settle(plan, epochs, cutUs, accounts, collector.samples);
@@ -76,9 +70,14 @@ export function settleRun({
       scheduleLagP99Us,
       // Schedule lag is the pacer's lateness plus the wait for a VU; what the pacer cannot explain was the wait.
       vuWaitP99Us: scheduleLagP99Us === undefined ? undefined : Math.max(0, scheduleLagP99Us - pacerP99Us),
-      clocks: participants.all.map(({ agent }) => ({ agent: agent.id, uncertaintyUs: agent.clock.uncertaintyUs })),
+      clocks: participants.all.map(({ agent: { id, clock }, clockAtStart = clock }) => ({
+        agent: id,
+        uncertaintyUs: clock.uncertaintyUs,
+        driftUs: driftUs(clockAtStart, clock),
+      })),
       blocks: participants.all.flatMap(({ agent, finished }) => (finished?.blocks ?? []).map((block) => ({ agent: agent.id, ...block }))),
       requests: countRequests(totals),
+      whyMissing,
       samplesUnderOther: participants.all.reduce((sum, { finished }) => sum + (finished?.cappedSamples ?? 0), 0),
       versionSkew: participants.all.flatMap(({ agent: { id, version } }) => (version === VERSION ? [] : [{ agent: id, version }])),
       coordinatorRestarts: restarts,

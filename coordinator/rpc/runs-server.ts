@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { status, type sendUnaryData, type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
 import type { AgentInfo, GetBundleResponse, RunInfo, RunsServer, WatchResponse } from '../../proto/gen/muster/v1/control.ts';
 import { AppError, reasonOf, type Log } from '../../shared/base/index.ts';
+import { BUNDLE_FILES } from '../../shared/report/index.ts';
 import type { Coordinator } from '../coordinator.ts';
 import type { Agent } from '../fleet.ts';
 import type { RunEntry } from '../past-runs.ts';
@@ -81,7 +82,7 @@ export function runsServer(coordinator: Coordinator, log: Log): RunsServer {
 async function sendBundle(dir: string, call: ServerWritableStream<unknown, GetBundleResponse>): Promise<void> {
   let files: string[];
   try {
-    files = (await readdir(dir)).filter((file) => !file.startsWith('.')).sort();
+    files = (await readdir(dir)).filter((file) => !file.startsWith('.') && file !== BUNDLE_FILES.checkpoint).sort();
   } catch (thrown) {
     throw AppError.from(thrown, 'RUN_UNKNOWN', 'that run left no bundle');
   }

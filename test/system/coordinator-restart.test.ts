@@ -11,9 +11,9 @@ import { waitUntil } from '../support/wait-until.ts';
 
 const AGENTS = 3;
 const RATE = 150;
-const DURATION_S = 20;
+const DURATION_S = 30;
 /** More than an agent may be silent for, and than a dead connection takes to be noticed. */
-const AWAY_S = 8;
+const AWAY_S = 10;
 const BIN_MS = 500;
 
 describe('a coordinator that is killed', () => {
