@@ -4,7 +4,9 @@ import { defineConfig } from 'vitest/config';
 const root = import.meta.dirname;
 
 /** Files that measure time at the target: nothing runs beside them. */
-const TIMING = ['arrival-log', 'even-spacing', 'intended-start', 'loop-block', 'truth'].map((name) => `test/system/${name}.test.ts`);
+const TIMING = ['arrival-log', 'clocks', 'even-spacing', 'intended-start', 'loop-block', 'truth'].map(
+  (name) => `test/system/${name}.test.ts`,
+);
 
 /** Projects run one after the other in this order. System tests mostly wait for processes of their own, so three go well on two cores. */
 const projects = [

@@ -1,17 +1,34 @@
 import { reasonOf, type Log } from '../shared/base/index.ts';
 import { countedFromUs, countedUs, endUs, type Plan } from '../shared/plan/index.ts';
 import type { BundleWriter } from '../shared/report/index.ts';
-import { HealthWatch, ThresholdWatch, type Threshold, type Verdict } from '../shared/sla/index.ts';
-import { Histogram, Rollup, selectValue, type Batch, type MergedInterval } from '../shared/stats/index.ts';
+import {
+  HealthWatch,
+  ThresholdWatch,
+  type SavedHealth,
+  type SavedThresholdWatch,
+  type Threshold,
+  type Verdict,
+} from '../shared/sla/index.ts';
+import { Histogram, Rollup, selectValue, type Batch, type MergedInterval, type SavedRollup } from '../shared/stats/index.ts';
 
 /** Intervals over which the live percentiles are taken. */
 const LIVE_INTERVALS = 3;
+
+/** A collector at rest, as JSON can hold it. What it shows of the last intervals is not in it: the next ones bring that back. */
+export interface SavedCollector {
+  readonly rollup: SavedRollup;
+  readonly thresholds: SavedThresholdWatch;
+  readonly health: readonly SavedHealth[];
+  /** `null` for all intervals there can be. */
+  readonly closedBefore: number | null;
+  readonly refused: readonly string[];
+}
 
 /** Takes every batch of a run: adds it to the totals, closes intervals that all agents have delivered, writes them to the bundle and
  *  judges the thresholds. Everything here is synchronous, so a batch is acknowledged only when it is in. */
 export class Collector {
   readonly health = new HealthWatch();
-  private readonly rollup = new Rollup();
+  private readonly rollup: Rollup;
   private readonly thresholds: ThresholdWatch;
   private readonly bundle: BundleWriter;
   private readonly intervalUs: number;
@@ -24,7 +41,8 @@ export class Collector {
   /** Batches that could not be added, in words; each one's samples will be missing. */
   readonly refused: string[] = [];
 
-  constructor(plan: Plan, thresholds: readonly Threshold[], bundle: BundleWriter, log: Log) {
+  /** `saved`: what another collector of the same plan and thresholds came to. Law: from there on it is as if it had taken everything itself. */
+  constructor(plan: Plan, thresholds: readonly Threshold[], bundle: BundleWriter, log: Log, saved?: SavedCollector) {
     this.intervalUs = plan.intervalMs * 1000;
     this.thresholds = new ThresholdWatch(thresholds, this.intervalUs, Math.max(...plan.scenarios.map(endUs)), {
       fromUs: (tags) => countedFromUs(plan, tags),
@@ -32,6 +50,23 @@ export class Collector {
     });
     this.bundle = bundle;
     this.log = log;
+    this.rollup = saved === undefined ? new Rollup() : Rollup.restore(saved.rollup);
+    if (saved === undefined) return;
+    this.thresholds.restore(saved.thresholds);
+    this.health.restore(saved.health);
+    this.closedBefore = saved.closedBefore ?? Infinity;
+    this.refused.push(...saved.refused);
+  }
+
+  save(): SavedCollector {
+    const { rollup, thresholds, health, closedBefore, refused } = this;
+    return {
+      rollup: rollup.save(),
+      thresholds: thresholds.save(),
+      health: health.save(),
+      closedBefore: Number.isFinite(closedBefore) ? closedBefore : null,
+      refused: [...refused],
+    };
   }
 
   expect(agents: ReadonlySet<string>): void {
@@ -81,6 +116,15 @@ export class Collector {
 
   get agents(): ReturnType<Rollup['agents']> {
     return this.rollup.agents();
+  }
+
+  /** Agents whose last batch is in, and all before it: a batch that had to be sent again may come after the last. */
+  get complete(): ReadonlySet<string> {
+    const withGaps = new Set(this.rollup.gaps().map(({ agent, incarnation }) => `${agent}/${incarnation}`));
+    const complete = this.rollup
+      .agents()
+      .filter(({ agent, incarnation, last }) => last.isFinal && !withGaps.has(`${agent}/${incarnation}`));
+    return new Set(complete.map(({ agent }) => agent));
   }
 
   /** Response times of the last closed intervals. */

@@ -34,6 +34,7 @@ export class LateJoiners {
       if (part.refusal !== undefined || (part.disconnected !== undefined && !part.hasStarted)) participants.drop(part);
       else if (part.isReady && !part.hasStarted) {
         part.hasStarted = true;
+        part.clockAtStart = part.agent.clock;
         fleet.send(part.agent, start(part.agent));
       }
     }

@@ -15,8 +15,8 @@ export interface LossTerms {
 }
 
 const SECOND_US = 1_000_000;
-/** From the decision to the instant at which an epoch takes force: above the slowest way of the message. */
-export const EPOCH_MARGIN_US = 800_000;
+/** From the decision to the instant at which an epoch takes force: above the slowest way of the message to agents that hear. */
+export const EPOCH_MARGIN_US = 500_000;
 /** Clocks run at rates that differ by less than a tenth of this, and threads are late by less than the rest. */
 const LEASE_SLACK_US = 200_000;
 
@@ -24,9 +24,9 @@ const LEASE_SLACK_US = 200_000;
 export function lossTerms({ intervalMs }: Plan): LossTerms {
   const intervalUs = Math.max(SECOND_US, intervalMs * 1_000);
   return {
-    brokenUs: intervalUs + 0.9 * SECOND_US,
+    brokenUs: intervalUs + 1.2 * SECOND_US,
     silentUs: intervalUs + 3 * SECOND_US,
-    lease: { lengthUs: intervalUs + 1.5 * SECOND_US, chainUs: intervalUs + 0.8 * SECOND_US },
+    lease: { lengthUs: intervalUs + 1.5 * SECOND_US, chainUs: intervalUs + 1.1 * SECOND_US },
   };
 }
 

@@ -18,6 +18,8 @@ export interface MembershipContext {
   readonly clock: Clock;
   /** The run's zero on our clock. */
   readonly zeroUs: number;
+  /** Every batch up to this place in the stream is known already. */
+  readonly fromSequence: number;
   /** Run-relative instant at which nothing more is planned because the run is stopped; `Infinity` while it is not. */
   readonly cutUs: () => number;
   /** True when its last batch is in: whatever becomes of it now, nothing is missing. */
@@ -52,23 +54,21 @@ export class Membership {
   /** Nobody's silence counts from before this instant. */
   private patientFromUs: number;
   /** The newest batch that was handed to us, by its place in the stream. */
-  private consumedSequence = 0;
+  private consumedSequence: number;
   private readonly asking = new Map<string, Promise<void>>();
-  /** Lost since the last epoch that names owners. */
-  private readonly vacated = new Set<Participant>();
-  private hasComers = false;
 
   constructor(context: MembershipContext) {
     this.context = context;
     this.terms = lossTerms(context.plan);
     this.lookedUs = context.clock.nowUs();
-    this.patientFromUs = context.zeroUs;
+    this.patientFromUs = Math.max(context.zeroUs, this.lookedUs);
+    this.consumedSequence = context.fromSequence;
   }
 
-  /** A batch was consumed: it is the `sequence`-th message of the stream. */
-  consumed(agentId: string, sequence: number): void {
+  /** A batch was consumed: it is the `sequence`-th message of the stream. One that is read again after a restart is old: no sign of life. */
+  consumed(agentId: string, sequence: number, isNew: boolean): void {
     this.consumedSequence = Math.max(this.consumedSequence, sequence);
-    this.context.participants.heard(agentId);
+    if (isNew) this.context.participants.heard(agentId);
   }
 
   /** To be called several times a second while the run makes load. */
@@ -91,9 +91,9 @@ export class Membership {
   }
 
   private isSilent(part: Participant, nowUs: number): boolean {
-    if (part.finished !== undefined || this.context.hasDelivered(part.agent.id)) return false;
     const limitUs = part.disconnected === undefined ? this.terms.silentUs : this.terms.brokenUs;
-    return nowUs - Math.max(part.lastSeenUs, this.patientFromUs) >= limitUs;
+    const isHeard = nowUs - Math.max(part.lastSeenUs, this.patientFromUs, part.awaitedUntilUs) < limitUs;
+    return !isHeard && part.finished === undefined && !this.context.hasDelivered(part.agent.id);
   }
 
   private ask(part: Participant): void {
@@ -121,7 +121,6 @@ export class Membership {
     // A process that died had fired until its stream broke; of one that fell silent nobody knows, but its lease.
     const firedUntilUs = part.disconnected === undefined ? part.lastSeenUs + this.terms.lease.lengthUs : part.lastSeenUs;
     Object.assign(part, { isLost: true, wasLost: true, mayReturn: false, firedUntilUs });
-    if (!part.loadEnded) this.vacated.add(part);
     tell({
       kind: 'agent-lost',
       agent: part.agent.id,
@@ -135,27 +134,27 @@ export class Membership {
   private welcome(part: Participant): void {
     if (part.disconnected !== undefined || part.epochs < this.context.epochs.all.length) return;
     part.mayReturn = false;
-    this.hasComers = true;
     this.context.tell({ kind: 'agent-joined', agent: part.agent.id, how: part.wasLost ? 'came-back' : 'late' });
   }
 
-  /** One epoch for all who went and came since the last. */
+  /** One epoch for all who went and came since the last: those who own something and are lost, and those who could and own nothing. */
   private shareOut(nowUs: number): void {
     const { policy, epochs, participants, zeroUs } = this.context;
-    if (this.vacated.size === 0 && !this.hasComers) return;
-    const heirs = participants.all
-      .filter(({ isLost, loadEnded, hasStarted, mayReturn }) => !isLost && !loadEnded && hasStarted && !mayReturn)
-      .map(({ agent }) => ({ id: agent.id, weight: agent.capacity }))
-      .sort((a, b) => (a.id < b.id ? -1 : 1));
+    if (policy !== 'rebalance') return;
+    const owning = new Set(epochs.owners);
+    const gone = participants.all.filter(({ agent, isLost }) => isLost && owning.has(agent.id));
+    const here = participants.all.filter(
+      ({ isLost, loadEnded, hasStarted, mayReturn }) => !isLost && !loadEnded && hasStarted && !mayReturn,
+    );
+    const hasComers = here.some(({ agent }) => !owning.has(agent.id));
+    if (here.length === 0 || (gone.length === 0 && !hasComers)) return;
+    const heirs = here.map(({ agent }) => ({ id: agent.id, weight: agent.capacity })).sort((a, b) => (a.id < b.id ? -1 : 1));
     // Whoever comes is given something that agents have who may not hear of it: their leases must be over by then too.
-    const givers = this.hasComers ? participants.all : [...this.vacated];
-    const seenUs = Math.max(-Infinity, ...givers.map(({ lastSeenUs }) => lastSeenUs));
+    const givers = hasComers ? participants.all : gone;
+    const seenUs = Math.max(...givers.map(({ lastSeenUs }) => lastSeenUs));
     const atUs = Math.max(nowUs + EPOCH_MARGIN_US, earliestUs(this.terms, seenUs)) - zeroUs;
-    const owners = this.hasComers ? spreadOwners(heirs) : handOverOwners(epochs.owners, heirs);
-    this.vacated.clear();
-    this.hasComers = false;
-    if (policy === 'rebalance' && heirs.length > 0 && atUs < this.planEndsUs && owners.join() !== epochs.owners.join())
-      epochs.append(atUs, { owners });
+    if (atUs >= this.planEndsUs) return;
+    epochs.append(atUs, { owners: hasComers ? spreadOwners(heirs) : handOverOwners(epochs.owners, heirs) });
   }
 
   private get planEndsUs(): number {

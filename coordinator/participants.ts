@@ -2,6 +2,7 @@ import type { Clock } from '../shared/base/index.ts';
 import type { ScenarioLedger } from '../shared/stats/index.ts';
 import { ledgerFromWire, type AgentMessage, type ChoreDone, type Finished, type Progress } from '../shared/wire/index.ts';
 import type { AgentAccount } from './accounting.ts';
+import type { ClockEstimate } from './clock-offset.ts';
 import type { Collector } from './collector.ts';
 import type { Agent, FleetListener } from './fleet.ts';
 import { describeScriptErrors } from './script-errors.ts';
@@ -24,6 +25,8 @@ export interface Participant {
   choreDone: ChoreDone | undefined;
   /** Why its control stream is gone; it may still be at work and deliver. */
   disconnected: string | undefined;
+  /** What was known of its clock when the run's zero was told it. */
+  clockAtStart: ClockEstimate | undefined;
   /** Last sign of life on either plane, our clock. */
   lastSeenUs: number;
   isLost: boolean;
@@ -35,6 +38,8 @@ export interface Participant {
   epochs: number;
   /** Of one that is lost: until when it may have fired, our clock. */
   firedUntilUs: number | undefined;
+  /** It is given until then to dial in again, our clock; of nobody else is a missing stream excused. */
+  awaitedUntilUs: number;
   /** That its stream broke has been told. */
   isToldSilent: boolean;
 }
@@ -50,6 +55,8 @@ export interface ParticipantHooks {
 
 /** The agents of one run. It listens to the fleet and remembers; what to do about it is the run's business. */
 export class Participants implements FleetListener {
+  /** In the order in which they were added. */
+  all: readonly Participant[] = [];
   private readonly clock: Clock;
   private readonly byId: Map<string, Participant>;
   private readonly hooks: ParticipantHooks;
@@ -58,23 +65,21 @@ export class Participants implements FleetListener {
     this.clock = clock;
     this.hooks = hooks;
     this.byId = new Map(agents.map((agent) => [agent.id, newParticipant(agent, clock.nowUs())]));
-  }
-
-  /** In the order in which they were added. */
-  get all(): readonly Participant[] {
-    return [...this.byId.values()];
+    this.all = [...this.byId.values()];
   }
 
   /** One that joins while the run is under way. */
   add(agent: Agent): Participant {
     const participant = { ...newParticipant(agent, this.clock.nowUs()), mayReturn: true };
     this.byId.set(agent.id, participant);
+    this.all = [...this.byId.values()];
     return participant;
   }
 
   /** One that joined late and does not take part after all. */
   drop({ agent }: Participant): void {
     this.byId.delete(agent.id);
+    this.all = [...this.byId.values()];
   }
 
   onMessage(agent: Agent, message: AgentMessage): void {
@@ -124,6 +129,41 @@ export class Participants implements FleetListener {
     this.hooks.onBack(participant);
     this.hooks.onChange();
     return true;
+  }
+
+  /** Nobody has dialled in yet: a coordinator that was restarted gives everybody time to. */
+  await(untilUs: number, reason: string): void {
+    for (const participant of this.byId.values()) {
+      participant.isReady = true;
+      participant.hasStarted = true;
+      participant.disconnected = reason;
+      participant.awaitedUntilUs = untilUs;
+    }
+  }
+
+  /** Its stream is gone, and it is not given time to dial in again. */
+  isAway({ disconnected, awaitedUntilUs }: Participant): boolean {
+    return disconnected !== undefined && this.clock.nowUs() >= awaitedUntilUs;
+  }
+
+  /** Those whose intervals are waited for. */
+  get expected(): Set<string> {
+    const isExpected = (part: Participant): boolean => part.hasStarted && !part.isLost && !this.isAway(part);
+    return new Set(this.all.filter(isExpected).map(({ agent }) => agent.id));
+  }
+
+  /** As an earlier coordinator said. */
+  markLost(agentId: string, lastSeenUs: number): void {
+    const participant = this.byId.get(agentId);
+    if (participant === undefined) return;
+    participant.isLost = participant.wasLost = true;
+    participant.lastSeenUs = lastSeenUs;
+  }
+
+  /** It was lost and came back, an earlier coordinator said. */
+  markReturned(agentId: string): void {
+    const participant = this.byId.get(agentId);
+    if (participant !== undefined) participant.wasLost = true;
   }
 
   onLost(agent: Agent, reason: string): void {
@@ -213,12 +253,14 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
     finished: undefined,
     choreDone: undefined,
     disconnected: undefined,
+    clockAtStart: undefined,
     lastSeenUs: nowUs,
     isLost: false,
     wasLost: false,
     mayReturn: false,
     epochs: 0,
     firedUntilUs: undefined,
+    awaitedUntilUs: 0,
     isToldSilent: false,
   };
 }

@@ -1,10 +1,12 @@
-import { AppError, reasonOf, type Clock, type Log } from '../shared/base/index.ts';
+import { AppError, type Clock, type ExitCode, type Log } from '../shared/base/index.ts';
 import { amendPlan, planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
 import { BundleWriter, type Snapshot } from '../shared/report/index.ts';
-import { epochToWire, planToWire, type CoordinatorMessage, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
-import { Chores } from './chores.ts';
+import { epochToWire, planToWire, workloadHash, type CoordinatorMessage, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
+import { Checkpoints, type Checkpoint } from './checkpoint.ts';
+import { Chores, type ChoresBefore } from './chores.ts';
 import { Collector } from './collector.ts';
 import { EpochLog } from './epoch-log.ts';
+import type { EventOutbox } from './event-outbox.ts';
 import type { Agent, Fleet } from './fleet.ts';
 import { LateJoiners } from './late-joiners.ts';
 import { LiveControl } from './live-control.ts';
@@ -13,8 +15,10 @@ import { earliestUs, EPOCH_MARGIN_US, lossTerms } from './loss-terms.ts';
 import { Membership, type MembershipChange } from './membership.ts';
 import { judge, type Outcome, type StopCause } from './outcome.ts';
 import { Participants, type Participant } from './participants.ts';
+import type { AssignedAgent } from './run-fold.ts';
+import { agentsBefore, CatchUp, countBehind, reopenBundle, RETURN_WITHIN_US, type Resumed } from './resume.ts';
 import { settleRun, summariseRun } from './settlement.ts';
-import type { Submission } from './submission.ts';
+import { storeSubmission, type Submission } from './submission.ts';
 
 /** From "start" to the run's zero: time for the message to reach every agent. */
 const START_MARGIN_US = 500_000;
@@ -26,13 +30,16 @@ const STOP_GRACE_US = 5_000_000;
 /** How often a run tells how it is doing, and how often it looks who is still there. */
 const LOOK_EVERY_MS = 1_000;
 const MEMBERS_EVERY_MS = 200;
-const CONSUMER_CLOSE_TIMEOUT_MS = 5_000;
+const READER_CLOSE_TIMEOUT_MS = 5_000;
+/** The end of a run waits this long for the stream to have its events. */
+const EVENTS_TIMEOUT_MS = 5_000;
 
 export interface RunContext {
   readonly runId: string;
   readonly submission: Submission;
   readonly fleet: Fleet;
   readonly plane: ResultsPlane;
+  readonly eventOutbox: EventOutbox;
   readonly bundleDir: string;
   /** How long results may still arrive after the last agent's load has ended. */
   readonly drainTimeoutMs: number;
@@ -40,12 +47,16 @@ export interface RunContext {
   readonly log: Log;
   /** About once a second, and whenever something happened. */
   readonly onSnapshot: (snapshot: Snapshot) => void;
+  /** Where an earlier coordinator left it. */
+  readonly resumed?: Resumed | undefined;
 }
 
 /** One run, from submission to verdict:
  *
  *  find agents → hand out plan and stripes → all ready → setup → start at one instant → collect, watch, judge → teardown → settle
  *  → bundle → verdict
+ *
+ *  A run whose coordinator died is taken up at "collect": the events say what was before, the checkpoint what was merged, the stream the rest.
  *
  *  The story is here, in order; what each step knows is in the file it calls. */
 export class Run {
@@ -59,6 +70,9 @@ export class Run {
   private zeroUs = Infinity;
   /** Run-relative instant at which the last agent's load was seen to be over. */
   private loadEndedUs = Infinity;
+  private restarts = 0;
+  /** Run-relative instant at which this coordinator began with it, where another started it. */
+  private takenUpUs = 0;
   private participants: Participants | undefined;
   private collector: Collector | undefined;
   private epochs: EpochLog | undefined;
@@ -66,7 +80,12 @@ export class Run {
   private lateJoiners: LateJoiners | undefined;
   private liveControl: LiveControl | undefined;
   private bundle: BundleWriter | undefined;
+  private checkpoints: Checkpoints | undefined;
   private teardownFailure: string | undefined;
+  /** Why results may not have arrived, once that is known. */
+  private whyMissing: string | undefined;
+  /** That NATS is not reachable has been told. */
+  private isAway = false;
   private wake: () => void = () => undefined;
   state: Snapshot['state'] = 'waiting';
 
@@ -77,21 +96,17 @@ export class Run {
 
   /** Runs to the end, whatever happens on the way. */
   async conduct(): Promise<Outcome> {
-    const { runId, submission, fleet, log } = this.context;
+    const { runId, fleet, log, resumed } = this.context;
     try {
-      await this.event('submitted', { name: submission.plan.name, agents: submission.agents });
-      const agents = await this.findAgents();
-      await this.prepare(agents);
-      const chores = this.chores();
-      await chores.setUp(this.stopping.signal);
+      const chores = resumed === undefined ? await this.begin() : await this.takeUp(resumed);
       await this.load(chores);
       const outcome = await this.settle();
-      await this.event('finished', { exitCode: outcome.exitCode, message: outcome.message });
+      await this.tellEnd(outcome.exitCode, outcome.message);
       return outcome;
     } catch (thrown) {
       if (!(thrown instanceof AppError)) throw thrown;
       log.error({ runId, code: thrown.code }, thrown.message);
-      await this.event('finished', { exitCode: thrown.exitCode, message: thrown.message });
+      await this.tellEnd(thrown.exitCode, thrown.message);
       return { exitCode: thrown.exitCode, summary: undefined, message: thrown.message };
     } finally {
       this.state = 'finished';
@@ -100,32 +115,76 @@ export class Run {
     }
   }
 
+  /** Everything before the start. */
+  private async begin(): Promise<Chores> {
+    const { submission, plane } = this.context;
+    const { plan, agents, workloadHash } = submission;
+    const submissionHash = await storeSubmission(submission, plane);
+    this.event('submitted', { name: plan.name, agents, durationUs: planEndUs(plan), submissionHash, workloadHash });
+    const found = await this.findAgents();
+    await this.prepare(found);
+    const chores = this.chores();
+    await chores.setUp(this.stopping.signal);
+    return chores;
+  }
+
+  /** Everything up to "collect", as the events of an earlier coordinator tell it. The agents need not know: they make their load. */
+  private async takeUp(resumed: Resumed): Promise<Chores> {
+    const { runId, fleet, bundleDir, clock, log } = this.context;
+    const { history } = resumed;
+    this.events.push(...history.events);
+    ({ zeroUs: this.zeroUs, cutUs: this.cutUs, stopCause: this.stopCause } = history);
+    if (this.stopCause !== undefined) this.stopping.abort();
+    this.takenUpUs = this.elapsedUs;
+    this.state = 'running';
+    const participants = this.gather(agentsBefore(history));
+    const epochs = this.openEpochs(history.epochs, participants);
+    participants.await(clock.nowUs() + RETURN_WITHIN_US, 'the coordinator was restarted');
+    for (const [agent, lastSeenUs] of history.lost) participants.markLost(agent, this.zeroUs + lastSeenUs);
+    for (const agent of history.returned) participants.markReturned(agent);
+    fleet.claim([], runId, participants);
+    this.restarts = history.restarts + 1;
+    this.event('coordinator-restarted', { restarts: this.restarts, elapsedUs: this.elapsedUs });
+    this.live.note(`the coordinator was restarted and takes the run up`);
+    const { bundle, checkpoint } = await reopenBundle(bundleDir, resumed, log);
+    this.openCollector(bundle, checkpoint);
+    this.watchOver(participants, epochs, resumed.setupJson);
+    return this.chores({ ...history, setupJson: resumed.setupJson });
+  }
+
   /** The load, and the teardown after it whatever became of it. */
   private async load(chores: Chores): Promise<void> {
     try {
-      this.refuseIfStopped();
-      await this.start(chores.setupJson);
+      if (this.context.resumed === undefined) {
+        this.refuseIfStopped();
+        await this.start(chores.setupJson);
+      }
       await this.collect();
     } finally {
       this.teardownFailure = await chores.tearDown();
     }
   }
 
-  private chores(): Chores {
-    const { runId, submission, fleet } = this.context;
+  private chores(before?: ChoresBefore): Chores {
+    const { runId, submission, fleet, clock } = this.context;
     const { participants } = this;
     if (participants === undefined) throw new Error('nobody to do chores');
-    return new Chores({
+    const context = {
       runId,
       plan: submission.plan,
       fleet,
       participants,
-      tell: async (kind, { agent, failure }) => {
-        this.live.note(`${kind} on agent ${String(agent)}: ${failure === '' ? 'done' : String(failure)}`);
-        this.look();
-        await this.event('chore', { kind, agent, failure });
+      clock,
+      giving: (kind: string, agent: string) => {
+        this.event('chore-given', { kind, agent });
       },
-    });
+      tell: (kind: string, agent: string, failure: string) => {
+        this.live.note(`${kind} on agent ${agent}: ${failure === '' ? 'done' : failure}`);
+        this.look();
+        this.event('chore', { kind, agent, failure });
+      },
+    };
+    return new Chores(context, before);
   }
 
   /** Ends the plan for all agents at one instant a little ahead. A second call changes nothing. */
@@ -137,8 +196,13 @@ export class Run {
     this.wake();
     if (this.zeroUs === Infinity) return;
     this.cutUs = Math.max(0, this.elapsedUs) + STOP_MARGIN_US;
+    this.event('stopping', { atUs: this.cutUs, ...cause });
     for (const { agent } of this.participants?.all ?? []) this.sendStop(agent);
-    void this.event('stopping', { atUs: this.cutUs, ...cause });
+  }
+
+  private sendStop(agent: Agent): void {
+    const { runId, fleet } = this.context;
+    fleet.send(agent, { $case: 'stop', value: { runId, atUs: this.cutUs, reason: this.stopCause?.reason ?? '' } });
   }
 
   /** Changes of the load in mid-run. Throws `AppError('USAGE')` before the load has begun and when it is over. */
@@ -156,13 +220,8 @@ export class Run {
     return this.participants?.all.length ?? 0;
   }
 
-  private sendStop(agent: Agent): void {
-    const { runId, fleet } = this.context;
-    fleet.send(agent, { $case: 'stop', value: { runId, atUs: this.cutUs, reason: this.stopCause?.reason ?? '' } });
-  }
-
   private async findAgents(): Promise<readonly Agent[]> {
-    const { fleet, submission, runId, clock } = this.context;
+    const { fleet, submission, runId } = this.context;
     const wanted = submission.agents;
     const enough = (): boolean => fleet.ready().length >= Math.max(1, wanted);
     this.look();
@@ -175,35 +234,36 @@ export class Run {
       );
     }
     const agents = fleet.ready().sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, wanted === 0 ? undefined : wanted); // prettier-ignore
-    this.participants = new Participants(agents, clock, {
-      onChange: () => {
-        this.wake();
-      },
-      onBack: (part) => {
-        if (this.cutUs !== Infinity) this.sendStop(part.agent);
-      },
-      onProgress: (part, progress) => this.epochs?.answer(part, progress),
-    });
-    fleet.claim(agents, runId, this.participants);
+    fleet.claim(agents, runId, this.gather(agents));
     return agents;
   }
 
+  private gather(agents: readonly Agent[]): Participants {
+    const participants = new Participants(agents, this.context.clock, {
+      onChange: () => {
+        this.wake();
+      },
+      // Whoever was away may have missed that the run was stopped.
+      onBack: ({ agent }) => {
+        if (this.cutUs !== Infinity) this.sendStop(agent);
+      },
+      onProgress: (part, progress) => this.epochs?.answer(part, progress),
+    });
+    this.participants = participants;
+    return participants;
+  }
+
   private async prepare(agents: readonly Agent[]): Promise<void> {
-    const { fleet, plane, submission, runId } = this.context;
+    const { fleet, submission } = this.context;
     this.state = 'preparing';
     this.look();
-    const { workload, workloadHash } = submission;
+    const { workloadHash } = submission;
     const { participants } = this;
     if (participants === undefined) throw new Error('nobody to prepare');
     const epochs: Epoch[] = [{ number: 0, fromUs: 0, owners: spreadOwners(agents.map(({ id, capacity }) => ({ id, weight: capacity }))) }];
-    this.epochs = new EpochLog(epochs, { runId, fleet, participants, tell: (epoch) => this.tellEpoch(epoch) });
-    try {
-      await plane.putWorkload(workloadHash, workload);
-    } catch (thrown) {
-      throw AppError.from(thrown, 'NATS_UNAVAILABLE', 'the workload could not be stored');
-    }
+    this.openEpochs(epochs, participants);
     for (const agent of agents) fleet.send(agent, this.assign());
-    await this.event('assigned', { agents: agents.map(({ id }) => id), workloadHash, epochs });
+    this.event('assigned', { agents: agents.map(assignedAgent), workloadHash, epochs });
     const parts = participants.all;
     const isSettled = (): boolean => parts.every((part) => part.isReady || part.refusal !== undefined || part.disconnected !== undefined);
     const inTime = await this.context.fleet.until(isSettled, PREPARE_TIMEOUT_MS, this.stopping.signal);
@@ -234,45 +294,59 @@ export class Run {
     return onAgentLoss === 'rebalance' && (lateJoin || this.agentCount > 1);
   }
 
-  private tellEpoch(epoch: Epoch): void {
-    this.live.amend(amendPlan(this.context.submission.plan, this.epochs?.all ?? []));
-    void this.event('epoch', { ...epoch });
+  private openEpochs(epochs: readonly Epoch[], participants: Participants): EpochLog {
+    const { runId, fleet, submission } = this.context;
+    const log = new EpochLog(epochs, {
+      ...{ runId, fleet, participants },
+      tell: (epoch) => {
+        this.live.amend(amendPlan(submission.plan, log.all));
+        this.event('epoch', { ...epoch });
+      },
+    });
+    this.epochs = log;
+    this.live.amend(amendPlan(submission.plan, epochs));
+    return log;
   }
 
   private async start(setupJson: string): Promise<void> {
-    const { fleet, runId, submission, bundleDir, clock, log } = this.context;
+    const { fleet, plane, bundleDir, clock } = this.context;
     const { participants, epochs } = this;
     if (participants === undefined || epochs === undefined) throw new Error('nobody to start');
-    this.bundle = await BundleWriter.open(bundleDir, clock.nowUs() + START_MARGIN_US);
-    this.collector = new Collector(submission.plan, submission.thresholds, this.bundle, log);
+    const setupHash = setupJson === '' ? undefined : workloadHash(Buffer.from(setupJson));
+    if (setupHash !== undefined) await plane.putBlob(setupHash, Buffer.from(setupJson));
+    this.openCollector(await BundleWriter.open(bundleDir, clock.nowUs() + START_MARGIN_US));
     this.zeroUs = clock.nowUs() + START_MARGIN_US;
-    const message = (agent: Agent): CoordinatorMessage => ({
-      $case: 'start',
-      value: { runId, atAgentClockUs: this.zeroUs + agent.clock.offsetUs, setupJson },
-    });
+    const clocks = participants.all.map(({ agent: { id, clock: estimate } }) => ({ agent: id, ...estimate }));
+    this.event('started', { zeroUs: this.zeroUs, clocks, setupHash });
     for (const part of participants.all) {
       part.hasStarted = true;
-      fleet.send(part.agent, message(part.agent));
+      part.clockAtStart = part.agent.clock;
+      fleet.send(part.agent, this.startMessage(part.agent, setupJson));
     }
-    this.watchOver(participants, epochs, message);
+    this.watchOver(participants, epochs, setupJson);
     this.state = 'running';
-    const clocks = participants.all.map(({ agent: { id, clock: estimate } }) => ({ agent: id, ...estimate }));
-    await this.event('started', { zeroUs: this.zeroUs, clocks });
+  }
+
+  private startMessage(agent: Agent, setupJson: string): CoordinatorMessage {
+    const { runId } = this.context;
+    return { $case: 'start', value: { runId, atAgentClockUs: this.zeroUs + agent.clock.offsetUs, setupJson } };
   }
 
   /** From here on agents may go and come, and people may change the load. */
-  private watchOver(participants: Participants, epochs: EpochLog, start: (agent: Agent) => CoordinatorMessage): void {
+  private watchOver(participants: Participants, epochs: EpochLog, setupJson: string): void {
     const { fleet, plane, runId, clock, submission } = this.context;
     const { plan, onAgentLoss: policy, lateJoin } = submission;
     const { zeroUs } = this;
     const cutUs = (): number => this.cutUs;
+    const fromSequence = this.checkpoints?.position.sequence ?? 0;
     this.membership = new Membership({
-      ...{ runId, plan, policy, fleet, plane, participants, epochs, clock, zeroUs, cutUs },
-      hasDelivered: (id) => this.collector?.agents.some(({ agent, last }) => agent === id && last.isFinal) === true,
+      ...{ runId, plan, policy, fleet, plane, participants, epochs, clock, zeroUs, fromSequence, cutUs },
+      hasDelivered: (id) => this.collector?.complete.has(id) === true,
       tell: (change) => {
         this.membershipChanged(change);
       },
     });
+    const start = (agent: Agent): CoordinatorMessage => this.startMessage(agent, setupJson);
     if (lateJoin) this.lateJoiners = new LateJoiners({ runId, fleet, participants, assign: () => this.assign(), start });
     const terms = lossTerms(plan);
     this.liveControl = new LiveControl({
@@ -283,66 +357,104 @@ export class Run {
       overFromUs: cutUs,
       tell: (kind, detail) => {
         this.live.note(`${detail.change} at ${(detail.atUs / 1_000_000).toFixed(2)} s`);
-        void this.event(kind, detail);
+        this.event(kind, { ...detail });
         this.look();
       },
     });
+  }
+
+  private openCollector(bundle: BundleWriter, checkpoint?: Checkpoint): void {
+    const { runId, submission, plane, clock, log } = this.context;
+    const collector = new Collector(submission.plan, submission.thresholds, bundle, log, checkpoint?.collector);
+    if (this.participants !== undefined) collector.expect(this.participants.expected);
+    const drop = (sequence: number): Promise<void> => plane.dropBatches(runId, sequence);
+    this.bundle = bundle;
+    this.collector = collector;
+    this.checkpoints = new Checkpoints({ runId, bundle, collector, drop, clock, log }, checkpoint?.sequence ?? 0);
   }
 
   /** Merges what comes in until every agent has delivered its last batch or is lost. */
   private async collect(): Promise<void> {
     const { plane, runId, clock, log } = this.context;
-    const { collector, participants } = this;
-    if (collector === undefined || participants === undefined) throw new Error('nothing to collect with');
+    const { collector, participants, checkpoints } = this;
+    if (collector === undefined || participants === undefined || checkpoints === undefined) throw new Error('nothing to collect with');
+    const fromSequence = checkpoints.position.sequence + 1;
+    const behind = this.restarts === 0 ? 0 : await countBehind(plane, runId, fromSequence, clock, log);
+    const catchUp = new CatchUp(behind, clock.nowUs());
     const done = new AbortController();
-    const consuming = plane.consumeBatches(
-      runId,
-      (batch, sequence) => {
-        this.membership?.consumed(batch.key.agent, sequence);
-        collector.add(batch);
-        this.wake();
-      },
-      (reason) => {
-        collector.refuse(reason);
+    const reading = plane.readBatches(
+      {
+        runId,
+        fromSequence,
+        onBatch: (batch, sequence) => {
+          this.membership?.consumed(batch.key.agent, sequence, catchUp.isDone(clock.nowUs()));
+          collector.add(batch);
+          checkpoints.took(sequence);
+          catchUp.took(clock.nowUs());
+          this.wake();
+        },
+        onGarbage: (reason) => {
+          collector.refuse(reason);
+          catchUp.took(clock.nowUs());
+        },
+        onTrouble: (reason) => {
+          log.warn({ runId, reason }, 'reading results begins anew');
+        },
       },
       done.signal,
     );
-    // Without NATS there is nothing to consume; what the agents say on their heartbeats still settles the run.
-    const consumed = consuming.catch((thrown: unknown) => {
-      log.error({ runId, reason: reasonOf(thrown) }, 'the results plane is gone');
-    });
     let nextLookUs = clock.nowUs();
-    while (!this.isOver(participants, collector)) {
-      this.lateJoiners?.look();
-      this.membership?.look();
-      this.expectHeard(participants, collector);
+    let nextMembersUs = nextLookUs;
+    while (!catchUp.isDone(clock.nowUs()) || !this.isOver(participants, collector)) {
+      checkpoints.makeIfDue();
       if (collector.abort !== undefined)
         this.stop({ kind: 'threshold', reason: `threshold ${collector.abort.metric}: ${collector.abort.expression} failed` });
       const nowUs = clock.nowUs();
+      if (nowUs >= nextMembersUs && catchUp.isDone(nowUs)) {
+        nextMembersUs = nowUs + MEMBERS_EVERY_MS * 1000;
+        this.lookAfter(participants, collector);
+      }
       if (nowUs >= nextLookUs) {
         nextLookUs += LOOK_EVERY_MS * 1000;
         if (hasEnded(participants)) this.state = 'draining';
+        this.tellAway();
         this.look();
       }
       await this.nap(Math.min(MEMBERS_EVERY_MS, (nextLookUs - nowUs) / 1000));
     }
     await this.membership?.close();
+    if (!plane.isReachable)
+      this.whyMissing = `NATS was not reachable for ${this.context.drainTimeoutMs / 1000} s after the load (--drain-timeout)`;
     done.abort();
     const waited = new AbortController();
-    await Promise.race([consumed, clock.sleep(CONSUMER_CLOSE_TIMEOUT_MS, waited.signal)]);
+    await Promise.race([reading, clock.sleep(READER_CLOSE_TIMEOUT_MS, waited.signal)]);
     waited.abort();
     collector.finish();
+    await checkpoints.settled();
     // What happened since the last look would not be told otherwise.
     this.look();
   }
 
+  /** Tells when NATS goes away and when it is back: results wait with the agents meanwhile, at the end for as long as the run drains. */
+  private tellAway(): void {
+    const { plane, drainTimeoutMs } = this.context;
+    if (plane.isReachable !== this.isAway) return;
+    this.isAway = !plane.isReachable;
+    this.live.note(
+      this.isAway
+        ? `NATS is not reachable: results wait with the agents, after the load for up to ${drainTimeoutMs / 1000} s`
+        : 'NATS is back: results come in again',
+    );
+  }
+
   private isOver(participants: Participants, collector: Collector): boolean {
-    const finals = new Set(collector.agents.flatMap(({ agent, last }) => (last.isFinal ? [agent] : [])));
-    const isDone = ({ agent, hasStarted, isLost, finished, disconnected }: Participant): boolean =>
-      !hasStarted || isLost || (finals.has(agent.id) && (finished !== undefined || disconnected !== undefined));
+    const { complete } = collector;
+    const isDone = (part: Participant): boolean =>
+      !part.hasStarted || part.isLost || (complete.has(part.agent.id) && (part.finished !== undefined || participants.isAway(part)));
     if (participants.all.every(isDone)) return true;
     if (hasEnded(participants)) this.loadEndedUs = Math.min(this.loadEndedUs, this.elapsedUs);
-    return this.elapsedUs > Math.min(this.loadEndedUs, this.latestEndUs) + this.context.drainTimeoutMs * 1000;
+    const endedUs = Math.max(this.takenUpUs, Math.min(this.loadEndedUs, this.latestEndUs));
+    return this.elapsedUs > endedUs + this.context.drainTimeoutMs * 1000;
   }
 
   /** When the slowest agent must have ended its load: the plan's end or the cut, and the grace after it. */
@@ -350,37 +462,51 @@ export class Run {
     return Math.min(planEndUs(this.context.submission.plan), this.cutUs + STOP_GRACE_US);
   }
 
+  /** Who has gone and who has come. An agent whose stream broke is not waited for with every interval: it may deliver late, or never. */
+  private lookAfter(participants: Participants, collector: Collector): void {
+    this.lateJoiners?.look();
+    this.membership?.look();
+    for (const part of participants.all) {
+      if (part.isToldSilent || !participants.isAway(part) || part.finished !== undefined) continue;
+      part.isToldSilent = true;
+      this.live.note(`agent ${part.agent.id}: ${part.disconnected ?? 'away'}; waiting for a sign of life`);
+    }
+    collector.expect(participants.expected);
+  }
+
   private membershipChanged(change: MembershipChange): void {
     const { kind, agent, ...detail } = change;
-    void this.event(kind, { agent, ...detail });
     if (kind === 'agent-joined') {
+      const joined = change.how === 'late' ? this.participants?.all.find((part) => part.agent.id === agent) : undefined;
+      this.event(kind, { agent, ...detail, joined: joined === undefined ? undefined : assignedAgent(joined.agent) });
       this.live.note(`agent ${agent} ${change.how === 'late' ? 'has joined' : 'is back'}`);
       return;
     }
     const reason = `agent ${agent} lost: ${change.reason}`;
+    this.event(kind, { agent, ...detail });
     this.live.note(reason);
     if (this.context.submission.onAgentLoss === 'fail') this.stop({ kind: 'agent-lost', reason });
-  }
-
-  /** An agent whose stream broke is not waited for with every interval: it may deliver late, or never. */
-  private expectHeard(participants: Participants, collector: Collector): void {
-    for (const part of participants.all) {
-      if (part.isToldSilent || part.disconnected === undefined || part.finished !== undefined) continue;
-      part.isToldSilent = true;
-      this.live.note(`agent ${part.agent.id}: ${part.disconnected}; waiting for a sign of life`);
-    }
-    const heard = participants.all.filter(({ hasStarted, isLost, disconnected }) => hasStarted && !isLost && disconnected === undefined);
-    collector.expect(new Set(heard.map(({ agent }) => agent.id)));
   }
 
   /** Adds everything up, writes the bundle and judges. */
   private async settle(): Promise<Outcome> {
     const { submission, runId } = this.context;
+    const { collector, participants, bundle, checkpoints, stopCause, zeroUs, cutUs, restarts, whyMissing } = this;
     const epochs = this.epochs?.all ?? [];
-    const { collector, participants, bundle, stopCause, zeroUs, cutUs } = this;
     if (collector === undefined || participants === undefined || bundle === undefined) throw new Error('nothing to settle');
     participants.loseSilent(collector);
-    const settlement = settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped: stopCause?.reason, participants, collector });
+    const settlement = settleRun({
+      runId,
+      submission,
+      epochs,
+      zeroUs,
+      cutUs,
+      stopped: stopCause?.reason,
+      restarts,
+      whyMissing,
+      participants,
+      collector,
+    });
     const { startedAt } = settlement.run;
     await bundle.writeRun({
       schemaVersion: 1,
@@ -391,6 +517,7 @@ export class Run {
       agents: participants.all.map(manifestAgent),
       epochs,
       events: this.events,
+      checkpoint: checkpoints?.position,
     });
     await bundle.writeSummary(summariseRun(settlement, bundle.failure));
     await bundle.close();
@@ -417,17 +544,23 @@ export class Run {
     await this.context.clock.sleep(Math.max(1, ms), woken.signal);
   }
 
-  /** Events are state for whoever comes after; a run does not fail because one could not be stored. */
-  private async event(kind: RunEvent['kind'], detail: Readonly<Record<string, unknown>>): Promise<void> {
-    const { runId, plane, clock, log } = this.context;
+  /** Events are state for whoever comes after: kept until the stream has them. */
+  private event(kind: RunEvent['kind'], detail: Readonly<Record<string, unknown>>): void {
+    const { runId, eventOutbox, clock } = this.context;
     const event: RunEvent = { runId, atMs: clock.nowUs() / 1000, kind, detail };
     this.events.push(event);
-    try {
-      await plane.publishEvent(event);
-    } catch (thrown) {
-      log.warn({ runId, kind, reason: reasonOf(thrown) }, 'an event could not be stored');
-    }
+    eventOutbox.add(event);
   }
+
+  private async tellEnd(exitCode: ExitCode, message: string): Promise<void> {
+    this.event('finished', { exitCode, message, elapsedUs: this.elapsedUs });
+    // As long as the stream does not know of the end, a restart goes on from the checkpoint.
+    if (await this.context.eventOutbox.flushed(EVENTS_TIMEOUT_MS)) await this.bundle?.removeCheckpoint();
+  }
+}
+
+function assignedAgent({ id, incarnation, version, labels, capacity }: Agent): AssignedAgent {
+  return { id, incarnation, version, labels, capacity };
 }
 
 /** Nobody who takes part makes load any more. */

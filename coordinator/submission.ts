@@ -1,7 +1,15 @@
 import { AppError } from '../shared/base/index.ts';
 import type { Plan } from '../shared/plan/index.ts';
 import { parseThreshold, type Threshold } from '../shared/sla/index.ts';
-import { planFromWire, planToWire, workloadHash, type SubmitRequest, type WireThreshold } from '../shared/wire/index.ts';
+import {
+  encodeSubmission,
+  planFromWire,
+  planToWire,
+  workloadHash,
+  type ResultsPlane,
+  type SubmitRequest,
+  type WireThreshold,
+} from '../shared/wire/index.ts';
 
 /** What to do when an agent is lost in mid-run: stop the run, let its share be missing, or give it to the others. */
 export const LOSS_POLICIES = ['rebalance', 'continue', 'fail'] as const;
@@ -38,6 +46,19 @@ export function submissionToWire(submission: SubmissionInput): SubmitRequest {
     lateJoin,
     waitAgentsMs,
   };
+}
+
+/** Puts a submission where a coordinator that has to take up its run finds it, the workload where the agents do. Resolves with its name.
+ *  Throws `AppError('NATS_UNAVAILABLE')`. */
+export async function storeSubmission(submission: Submission, plane: ResultsPlane): Promise<string> {
+  const { bytes, hash } = encodeSubmission(submissionToWire(submission));
+  try {
+    await plane.putWorkload(submission.workloadHash, submission.workload);
+    await plane.putBlob(hash, bytes);
+  } catch (thrown) {
+    throw AppError.from(thrown, 'NATS_UNAVAILABLE', 'the workload could not be stored');
+  }
+  return hash;
 }
 
 /** Throws `AppError('SCENARIO_INVALID')` or `AppError('USAGE')` on what this coordinator cannot run. */

@@ -240,7 +240,10 @@ export class ArrivalRate implements Executor {
 
   /** It fell due while the agent might fire, and found no VU until now. */
   private forfeitWaiting(): void {
-    for (; this.waiting.length > 0; this.waiting.shift()) this.tally.undelivered++;
+    while (this.waiting.length > 0) {
+      this.waiting.shift();
+      this.tally.undelivered++;
+    }
   }
 
   /** The grace is over: what still waits was never started, what still runs is interrupted. */

@@ -40,24 +40,36 @@ export class RunsClient {
       'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
       'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
       'grpc.keepalive_time_ms': 10_000,
+      // A coordinator that is restarted is found again soon.
+      'grpc.initial_reconnect_backoff_ms': 200,
+      'grpc.max_reconnect_backoff_ms': 2_000,
     });
-    await new Promise<void>((resolve, reject) => {
-      client.waitForReady(Date.now() + DIAL_TIMEOUT_MS, (error) => {
-        if (error === undefined) resolve();
-        else {
-          client.close();
-          reject(
-            new AppError('COORDINATOR_UNAVAILABLE', `no coordinator at ${address}: nothing answered within ${DIAL_TIMEOUT_MS / 1000} s`),
-          );
-        }
-      });
-    });
-    return new RunsClient(client, address);
+    const connected = new RunsClient(client, address);
+    try {
+      await connected.untilReady();
+    } catch (thrown) {
+      client.close();
+      throw thrown;
+    }
+    return connected;
   }
 
   private constructor(client: GeneratedClient, address: string) {
     this.client = client;
     this.address = address;
+  }
+
+  /** Throws `AppError('COORDINATOR_UNAVAILABLE')` when nobody answers in time. */
+  untilReady(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.client.waitForReady(Date.now() + DIAL_TIMEOUT_MS, (error) => {
+        if (error === undefined) resolve();
+        else {
+          const reason = `no coordinator at ${this.address}: nothing answered within ${DIAL_TIMEOUT_MS / 1000} s`;
+          reject(new AppError('COORDINATOR_UNAVAILABLE', reason));
+        }
+      });
+    });
   }
 
   async submit(submission: SubmissionInput): Promise<string> {

@@ -1,9 +1,10 @@
-export { addEncoded, decodeBuckets, encodeHistogram } from './hdr-codec.ts';
 export * from './hdr-layout.ts';
-export * from './histogram.ts';
 export * from './histogram-log.ts';
+export * from './histogram.ts';
 export * from './interval.ts';
 export * from './ledger.ts';
 export * from './metrics.ts';
 export * from './rollup.ts';
+export * from './saved-value.ts';
 export * from './series.ts';
+export { addEncoded, decodeBuckets, encodeHistogram } from './hdr-codec.ts';

@@ -97,6 +97,16 @@ describe('a collector', () => {
     expect(collector.samples.merged).toBe(3);
   });
 
+  test('has an agent’s part complete when its last batch and all before it are in, in whatever order they came', () => {
+    const collector = collecting('a', 'b');
+    collector.add(batch('a', 0, [1_000]));
+    collector.add(batch('a', 2, [1_000], { isFinal: true }));
+    collector.add(batch('b', 0, [1_000], { isFinal: true }));
+    expect([...collector.complete]).toEqual(['b']);
+    collector.add(batch('a', 1, [1_000]));
+    expect([...collector.complete]).toEqual(['a', 'b']);
+  });
+
   test('judges thresholds after every interval, and a failed one with abortOnFail asks for the end', () => {
     const collector = collecting('a');
     collector.add(batch('a', 0, [1_000]));
