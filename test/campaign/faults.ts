@@ -1,13 +1,13 @@
 import type { CampaignAgent, CampaignCluster } from './cluster.ts';
 import type { Draw } from './draw.ts';
+import type { RandomScenario } from './random-plan.ts';
 
 /** What a fault may lay hands on. */
 export interface FaultContext {
   readonly cluster: CampaignCluster;
   readonly draw: Draw;
   readonly runId: string;
-  /** Milliseconds until the plan ends. */
-  readonly leftMs: number;
+  readonly scenarios: readonly RandomScenario[];
   readonly sleep: (ms: number) => Promise<void>;
   /** A `muster` command against the cluster's coordinator, to its end; its exit code. */
   readonly muster: (...words: readonly string[]) => Promise<number | null>;
@@ -27,64 +27,87 @@ const SHORT_MS = 700;
 /** What lasts longer may cost an agent its place. */
 const GIVEN_UP_AFTER_MS = 1_500;
 
+const JOIN_DEADLINE_MS = 15_000;
+
 export const FAULTS: readonly FaultKind[] = [
-  {
-    name: 'agent-kill',
-    weight: 3,
-    strike: ({ cluster, draw }) => {
-      const agent = someAgent(cluster, draw);
-      // Somebody has to carry the plan to its end.
-      if (agent === undefined || alive(cluster).length < 2) return Promise.resolve(undefined);
-      agent.isKilled = true;
-      agent.process.kill('SIGKILL');
-      return Promise.resolve(`SIGKILL to ${agent.id}`);
-    },
-  },
+  { name: 'agent-kill', weight: 3, strike: killAgent },
   { name: 'agent-freeze-short', weight: 2, strike: (context) => freeze(context, context.draw.between(200, SHORT_MS)) },
   { name: 'agent-freeze-long', weight: 2, strike: (context) => freeze(context, context.draw.between(5_500, 9_000)) },
-  {
-    name: 'coordinator-kill',
-    weight: 2,
-    strike: async ({ cluster, draw, sleep }) => {
-      if (cluster.coordinator === undefined) return undefined;
-      const ms = draw.between(300, 4_000);
-      await cluster.killCoordinator();
-      await sleep(ms);
-      await cluster.startCoordinator();
-      return `SIGKILL to the coordinator, started again ${seconds(ms)} later`;
-    },
-  },
-  {
-    name: 'nats-kill',
-    weight: 2,
-    strike: async ({ cluster, draw, sleep }) => {
-      const ms = draw.between(300, 4_000);
-      await cluster.nats.kill9();
-      await sleep(ms);
-      await cluster.nats.restart();
-      return `SIGKILL to nats-server, started again on its store ${seconds(ms)} later`;
-    },
-  },
-  {
-    name: 'nats-freeze',
-    weight: 1,
-    strike: async ({ cluster, draw, sleep }) => {
-      const ms = draw.between(500, 4_000);
-      cluster.nats.freeze();
-      await sleep(ms);
-      cluster.nats.thaw();
-      return `nats-server stood still for ${seconds(ms)}`;
-    },
-  },
-  { name: 'cut-control', weight: 1, strike: (context) => disturb(context, 'control', [], context.draw.between(300, 6_000)) },
-  { name: 'cut-results', weight: 1, strike: (context) => disturb(context, 'results', [], context.draw.between(300, 6_000)) },
-  { name: 'cut-both', weight: 1, strike: (context) => disturb(context, 'both', [], context.draw.between(300, 6_000)) },
-  { name: 'delay', weight: 1, strike: (context) => disturb(context, 'both', [200], context.draw.between(1_000, 5_000)) },
+  { name: 'coordinator-kill', weight: 2, strike: killCoordinator },
+  { name: 'nats-kill', weight: 2, strike: killNats },
+  { name: 'nats-freeze', weight: 1, strike: freezeNats },
+  { name: 'cut-control', weight: 1, strike: (context) => disturb(context, 'control', undefined, context.draw.between(300, 6_000)) },
+  { name: 'cut-results', weight: 1, strike: (context) => disturb(context, 'results', undefined, context.draw.between(300, 6_000)) },
+  { name: 'cut-both', weight: 1, strike: (context) => disturb(context, 'both', undefined, context.draw.between(300, 6_000)) },
+  { name: 'delay', weight: 1, strike: (context) => disturb(context, 'both', 200, context.draw.between(1_000, 5_000)) },
+  { name: 'join', weight: 1, strike: join },
+  { name: 'scale', weight: 1, strike: scale },
+  { name: 'pause', weight: 1, strike: pause },
 ];
 
 /** One of the table, by weight. */
 export function drawFault(draw: Draw, kinds: readonly FaultKind[]): FaultKind {
   return draw.pick(kinds.flatMap((kind) => Array.from({ length: kind.weight }, () => kind)));
+}
+
+function killAgent({ cluster, draw }: FaultContext): Promise<string | undefined> {
+  const agent = someAgent(cluster, draw);
+  // Somebody has to carry the plan to its end.
+  if (agent === undefined || alive(cluster).length < 2) return Promise.resolve(undefined);
+  agent.isKilled = true;
+  agent.process.kill('SIGKILL');
+  return Promise.resolve(`SIGKILL to ${agent.id}`);
+}
+
+async function killCoordinator({ cluster, draw, sleep }: FaultContext): Promise<string | undefined> {
+  if (cluster.coordinator === undefined) return undefined;
+  const ms = draw.between(300, 4_000);
+  await cluster.killCoordinator();
+  await sleep(ms);
+  await cluster.startCoordinator();
+  return `SIGKILL to the coordinator, started again ${seconds(ms)} later`;
+}
+
+async function killNats({ cluster, draw, sleep }: FaultContext): Promise<string> {
+  const ms = draw.between(300, 4_000);
+  await cluster.nats.kill9();
+  await sleep(ms);
+  await cluster.nats.restart();
+  return `SIGKILL to nats-server, started again on its store ${seconds(ms)} later`;
+}
+
+async function freezeNats({ cluster, draw, sleep }: FaultContext): Promise<string> {
+  const ms = draw.between(500, 4_000);
+  cluster.nats.freeze();
+  await sleep(ms);
+  cluster.nats.thaw();
+  return `nats-server stood still for ${seconds(ms)}`;
+}
+
+async function join({ cluster }: FaultContext): Promise<string> {
+  const { id, process } = await cluster.addAgent();
+  // While the coordinator is away it keeps trying.
+  await process.untilSaid(/"joined"/, JOIN_DEADLINE_MS).catch(() => undefined);
+  return `${id} joined the cluster`;
+}
+
+async function scale({ draw, runId, scenarios, muster }: FaultContext): Promise<string | undefined> {
+  const { name, executor } = draw.pick(scenarios);
+  const change = executor.endsWith('arrival-rate')
+    ? ['--rate', String(draw.whole(10, 200))]
+    : executor.endsWith('-vus')
+      ? ['--vus', String(draw.whole(1, 12))]
+      : undefined;
+  if (change === undefined) return undefined;
+  const words = ['scale', runId, '--scenario', name, ...change];
+  return `muster ${words.join(' ')}: ${String(await muster(...words))}`;
+}
+
+async function pause({ draw, runId, muster, sleep }: FaultContext): Promise<string> {
+  const paused = await muster('pause', runId);
+  const ms = draw.between(500, 2_500);
+  await sleep(ms);
+  return `muster pause: ${String(paused)}, muster resume ${seconds(ms)} later: ${String(await muster('resume', runId))}`;
 }
 
 function alive(cluster: CampaignCluster): CampaignAgent[] {
@@ -112,7 +135,7 @@ async function freeze({ cluster, draw, sleep }: FaultContext, ms: number): Promi
 async function disturb(
   { cluster, draw, sleep }: FaultContext,
   what: 'control' | 'results' | 'both',
-  [delayMs]: readonly number[],
+  delayMs: number | undefined,
   ms: number,
 ): Promise<string | undefined> {
   const agent = someAgent(cluster, draw);

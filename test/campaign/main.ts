@@ -57,7 +57,7 @@ for (let number = Number(values.trial); struck < Number(values.faults); number++
     continue;
   }
   failed++;
-  for (const scenario of trial.plan.scenarios) say(`  plan: ${scenario}`);
+  for (const { said } of trial.plan.scenarios) say(`  plan: ${said}`);
   for (const violation of violations) say(`  BROKEN: ${violation}`);
   say(`  kept in ${trialDir}; again with --seed ${seed} --trial ${number} --faults 1`);
   if (!values['go-on']) break;

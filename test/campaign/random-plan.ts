@@ -7,8 +7,14 @@ export interface RandomPlan {
   readonly agents: number;
   /** When its last scenario ends, without grace, seconds. */
   readonly seconds: number;
-  /** What it does, in one line each. */
-  readonly scenarios: readonly string[];
+  readonly scenarios: readonly RandomScenario[];
+}
+
+export interface RandomScenario {
+  readonly name: string;
+  readonly executor: string;
+  /** All of it, in one line. */
+  readonly said: string;
 }
 
 type Executor = (draw: Draw, seconds: number) => Readonly<Record<string, unknown>>;
@@ -57,6 +63,8 @@ export function randomPlan(draw: Draw, target: string, seed: number): RandomPlan
       ? `async (vu) => { await vu.http.get('/${name}/' + vu.iteration + '/' + process.pid, { name: '${name}' }); }`
       : `[{ get: '/${name}/\${iteration}/0', name: '${name}' }]`;
     return {
+      name,
+      executor,
       line: `    ${name}: { ...${text}, flow: ${flow} },`,
       said: `${name} ${text}${isFunction ? ' in code' : ''}`,
       endS: startS + seconds,
@@ -78,6 +86,6 @@ export function randomPlan(draw: Draw, target: string, seed: number): RandomPlan
     ].join('\n'),
     agents: draw.whole(3, 6),
     seconds: Math.max(...scenarios.map(({ endS }) => endS)),
-    scenarios: scenarios.map(({ said }) => said),
+    scenarios: scenarios.map(({ name, executor, said }) => ({ name, executor, said })),
   };
 }

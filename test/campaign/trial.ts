@@ -29,7 +29,6 @@ export interface TrialOptions {
   readonly dir: string;
   readonly faultsMax: number;
   readonly kinds: readonly FaultKind[];
-  readonly seconds?: number;
 }
 
 /** How long a run may take in all: its plan, its drain, its settlement, on a busy machine. */
@@ -50,6 +49,7 @@ export async function conductTrial({ draw, seed, dir, faultsMax, kinds }: TrialO
     const out = join(dir, 'bundle');
     const run = cluster.processes.start('coordinator/main.js', [
       ...['run', file, '--coordinator', cluster.address, '--agents', String(plan.agents), '--out', out, '--json'],
+      ...['--on-agent-loss', draw.pick(['rebalance', 'rebalance', 'rebalance', 'continue']), '--late-join'],
     ]);
     const [, runId = ''] = await run.untilSaid(/^run (\S+)$/m, STARTS_DEADLINE_MS);
     await waitUntil('the first request has arrived', async () => (await target.total()) > 0 || run.stdout !== '', STARTS_DEADLINE_MS);
@@ -94,7 +94,7 @@ async function strikeAll(
       cluster,
       draw: own,
       runId,
-      leftMs: plan.seconds * 1_000 - atMs,
+      scenarios: plan.scenarios,
       sleep: (ms: number) => systemClock.sleep(ms),
       muster: async (...words: readonly string[]) => (await cluster.processes.muster([...words, '--coordinator', cluster.address])).code,
     };

@@ -13,7 +13,7 @@ test('a random plan under random faults keeps every law', { timeout: 180_000 }, 
   const dir = await mkdtemp(join(tmpdir(), 'muster-campaign-'));
   const draw = new Draw(SEED).fork(1);
   const { plan, faults, findings, summary } = await conductTrial({ draw, seed: SEED * 1_000 + 1, dir, faultsMax: 3, kinds: FAULTS });
-  const told = [...plan.scenarios, ...faults, JSON.stringify(summary?.ledger), `kept in ${dir}`].join('\n');
+  const told = [...plan.scenarios.map(({ said }) => said), ...faults, JSON.stringify(summary?.ledger), `kept in ${dir}`].join('\n');
   expect(findings.violations, told).toEqual([]);
   expect(faults, told).not.toEqual([]);
   await rm(dir, { recursive: true });

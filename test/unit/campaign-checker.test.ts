@@ -14,10 +14,8 @@ const LEDGER: Ledger = {
   samples: { recorded: 60, merged: 60, missing: 0, duplicate: 0 },
 };
 const FIRED = Array.from({ length: 6 }, (_, index) => ({ scenario: 'open', index, pid: 101 + (index % 2) }));
-const AGENTS: readonly AgentFate[] = [
-  { id: 'a', pid: 101, isKilled: false, mayBeLost: false },
-  { id: 'b', pid: 102, isKilled: false, mayBeLost: false },
-];
+const LIVING: AgentFate = { id: 'a', pid: 101, isKilled: false, mayBeLost: false };
+const AGENTS: readonly AgentFate[] = [LIVING, { id: 'b', pid: 102, isKilled: false, mayBeLost: false }];
 const SEALED = [
   { agent: 'a', incarnation: 'i', samplesRecorded: 30, isFinal: true },
   { agent: 'b', incarnation: 'j', samplesRecorded: 30, isFinal: true },
@@ -52,7 +50,7 @@ const NOT_DELIVERED: SummaryReason = { code: 'load-not-delivered', detail: '' };
 /** Agent b was killed with its last index under way; a fired that again. */
 const KILLED = evidence(
   {
-    agents: [AGENTS[0] as AgentFate, { id: 'b', pid: 102, isKilled: true, mayBeLost: false }],
+    agents: [LIVING, { id: 'b', pid: 102, isKilled: true, mayBeLost: false }],
     fired: [...FIRED, { scenario: 'open', index: 5, pid: 101 }],
   },
   { started: 5, completed: 5, unknown: 1 },
