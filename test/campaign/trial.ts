@@ -49,7 +49,7 @@ export async function conductTrial({ draw, seed, dir, faultsMax, kinds }: TrialO
     const out = join(dir, 'bundle');
     const run = cluster.processes.start('coordinator/main.js', [
       ...['run', file, '--coordinator', cluster.address, '--agents', String(plan.agents), '--out', out, '--json'],
-      ...['--on-agent-loss', draw.pick(['rebalance', 'rebalance', 'rebalance', 'continue']), '--late-join'],
+      ...draw.pick([['--late-join'], ['--late-join'], ['--on-agent-loss', 'continue']]),
     ]);
     const [, runId = ''] = await run.untilSaid(/^run (\S+)$/m, STARTS_DEADLINE_MS);
     await waitUntil('the first request has arrived', async () => (await target.total()) > 0 || run.stdout !== '', STARTS_DEADLINE_MS);
