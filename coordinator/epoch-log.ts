@@ -7,17 +7,22 @@ export interface EpochLogContext {
   readonly runId: string;
   readonly fleet: Fleet;
   readonly participants: Participants;
-  /** Writes the epoch to the events of the run: a coordinator that comes later takes it from there. */
-  readonly tell: (epoch: Epoch) => void;
+  /** Writes the epoch to the events of the run, and resolves when it is stored or that takes too long: a coordinator that comes later
+   *  takes it from there, and must not know fewer epochs than the agents do. Never rejects. */
+  readonly tell: (epoch: Epoch) => Promise<void>;
 }
 
 /** The epochs of one run, appended one after the other and told to all of its agents. */
 export class EpochLog {
   private readonly context: EpochLogContext;
   private readonly epochs: Epoch[];
+  /** So many of them may be told to agents. */
+  private stored: number;
+  private storing = Promise.resolve();
 
   constructor(epochs: readonly Epoch[], context: EpochLogContext) {
     this.epochs = [...epochs];
+    this.stored = epochs.length;
     this.context = context;
   }
 
@@ -38,15 +43,21 @@ export class EpochLog {
       ...(amendments === undefined ? {} : { amendments }),
     };
     this.epochs.push(epoch);
-    this.context.tell(epoch);
-    for (const part of this.context.participants.all) this.send(part, [epoch]);
+    const told = this.context.tell(epoch);
+    this.storing = this.storing.then(async () => {
+      await told;
+      this.stored++;
+      for (const part of this.context.participants.all) this.send(part, [epoch]);
+    });
     return epoch;
   }
 
   /** Answers a heartbeat: behind every epoch that the agent does not know comes the word that it was heard. */
   answer(part: Participant, { number, epochs }: Pick<Progress, 'number' | 'epochs'>): void {
     const { fleet, runId } = this.context;
-    this.send(part, this.epochs.slice(epochs));
+    this.send(part, this.epochs.slice(epochs, this.stored));
+    // With one on its way to the stream the answer would come before it: the next heartbeat is answered.
+    if (this.stored < this.epochs.length) return;
     fleet.send(part.agent, { $case: 'heard', value: { runId, number } });
   }
 

@@ -33,6 +33,8 @@ const MEMBERS_EVERY_MS = 200;
 const READER_CLOSE_TIMEOUT_MS = 5_000;
 /** The end of a run waits this long for the stream to have its events. */
 const EVENTS_TIMEOUT_MS = 5_000;
+/** An epoch waits this long for the stream to have it before the agents are told: well within its margin. */
+const EPOCH_STORED_WITHIN_MS = 200;
 
 export interface RunContext {
   readonly runId: string;
@@ -295,12 +297,13 @@ export class Run {
   }
 
   private openEpochs(epochs: readonly Epoch[], participants: Participants): EpochLog {
-    const { runId, fleet, submission } = this.context;
+    const { runId, fleet, submission, eventOutbox } = this.context;
     const log = new EpochLog(epochs, {
       ...{ runId, fleet, participants },
-      tell: (epoch) => {
+      tell: async (epoch) => {
         this.live.amend(amendPlan(submission.plan, log.all));
         this.event('epoch', { ...epoch });
+        await eventOutbox.flushed(EPOCH_STORED_WITHIN_MS);
       },
     });
     this.epochs = log;

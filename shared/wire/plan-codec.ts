@@ -1,5 +1,14 @@
 import { AppError } from '../base/index.ts';
-import { isOpen, type Amendment, type ClosedLoad, type Epoch, type Load, type Plan, type PlannedMetric, type PlannedScenario } from '../plan/index.ts';
+import {
+  isOpen,
+  type Amendment,
+  type ClosedLoad,
+  type Epoch,
+  type Load,
+  type Plan,
+  type PlannedMetric,
+  type PlannedScenario,
+} from '../plan/index.ts';
 import type * as proto from '../../proto/gen/muster/v1/plan.ts';
 
 export function planToWire(plan: Plan): proto.Plan {

@@ -300,6 +300,7 @@ function simulate(
     heardUs: 0,
     isLost: false,
   }));
+  for (const { driven } of agents) driven.leaseEndsUs = LEASE_US;
   const pending = [...amendments].sort((one, other) => one.atUs - other.atUs);
   const endUs = scenario.startUs + scenario.load.segments.reduce((sum, { durationUs }) => sum + durationUs, 0);
   const append = (atUs: number, parts: Partial<Epoch>): void => {

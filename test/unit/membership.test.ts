@@ -122,7 +122,7 @@ function arrange(policy: LossPolicy = 'rebalance') {
   const zeroUs = clock.nowUs();
   const participants = new Participants([...agents.values()], clock, { onChange: noop, onBack: noop, onProgress: noop });
   for (const part of participants.all) part.hasStarted = true;
-  const epochs = new EpochLog(oneEpoch(...IDS), { runId: 'run', fleet, participants, tell: noop });
+  const epochs = new EpochLog(oneEpoch(...IDS), { runId: 'run', fleet, participants, tell: () => Promise.resolve() });
   const plane = { isDown: false, last: 0 };
   const changes: MembershipChange[] = [];
   const membership = new Membership({

@@ -12,7 +12,7 @@ const STORY: readonly RunEvent[] = [
   event('chore', { kind: 'setup', agent: 'a', failure: '' }),
   event('started', { zeroUs: 77, clocks: [{ agent: 'a', ...CLOCK }], setupHash: 'j' }),
   event('epoch', { number: 1, fromUs: 5, owners: ['a', 'a'] }),
-  event('agent-lost', { agent: 'b', reason: 'gone', lastSeenUs: 6 }),
+  event('agent-lost', { agent: 'b', reason: 'gone', lastSeenUs: 4, firedUntilUs: 6 }),
   event('coordinator-restarted', { restarts: 1 }),
   event('stopping', { atUs: 8, kind: 'person', reason: 'enough' }),
   event('chore-given', { kind: 'teardown', agent: 'a' }),
@@ -40,6 +40,7 @@ describe('the fold of a run’s events', () => {
       cutUs: 8,
       stopCause: { kind: 'person', reason: 'enough' },
       lost: new Map([['b', 6]]),
+      returned: new Set(),
       teardownAgent: 'a',
       teardown: 'it threw',
       restarts: 1,
@@ -60,6 +61,16 @@ describe('the fold of a run’s events', () => {
     const strange = { ...event('epoch', {}), kind: 'eclipse' } as unknown as RunEvent;
     expect(folded(twice)).toEqual(folded(STORY));
     expect({ ...folded([...STORY, strange]), events: STORY }).toEqual(folded(STORY));
+  });
+
+  test('knows who came back and who joined late', () => {
+    const late = { ...AGENT, id: 'c' };
+    const { agents, lost, returned } = folded([
+      ...STORY.slice(0, 7),
+      event('agent-joined', { agent: 'b', how: 'came-back' }),
+      event('agent-joined', { agent: 'c', how: 'late', joined: late }),
+    ]);
+    expect([agents, lost, returned]).toEqual([[AGENT, late], new Map(), new Set(['b'])]);
   });
 
   test('keeps runs apart, and begins none without its submission', () => {
