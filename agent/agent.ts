@@ -28,7 +28,8 @@ export interface AgentOptions extends AgentIdentity {
   readonly connectTimeoutMs: number;
 }
 
-const HEARTBEAT_MS = 1_000;
+/** Twice within any lease, and more. */
+const HEARTBEAT_MS = 500;
 const REDIAL_MIN_MS = 200;
 const REDIAL_MAX_MS = 2_000;
 /** After its load, an agent without a coordinator keeps what is not delivered, and its last word, this long; then it is free again. */
@@ -139,6 +140,12 @@ class Agent {
       case 'stop':
         if (this.assignment?.runId === message.value.runId) this.assignment.stop(message.value.atUs);
         return;
+      case 'newEpoch':
+        if (this.assignment?.runId === message.value.runId) this.assignment.amend(message.value);
+        return;
+      case 'heard':
+        if (this.assignment?.runId === message.value.runId) this.assignment.heard(message.value.number);
+        return;
       case 'release':
         if (this.assignment?.runId === message.value.runId) await this.release();
         return;
@@ -216,6 +223,8 @@ class Agent {
         this.finished = finished;
         this.send({ $case: 'finished', value: finished });
       });
+    // In mid-run it may fire only when it has been heard.
+    this.beat();
   }
 
   private release(): Promise<void> {
@@ -254,7 +263,8 @@ class Agent {
 
   private beat(): void {
     const { assignment } = this;
-    this.send({ $case: 'progress', value: assignment?.progress ?? IDLE });
+    this.send({ $case: 'progress', value: assignment?.beat() ?? IDLE });
+    if (assignment?.isHolding === true) this.log.warn({ runId: assignment.runId }, 'holding fire: nobody hears this agent');
     if (assignment?.outboxFailure !== undefined) this.log.warn({ reason: assignment.outboxFailure }, 'results wait for NATS');
   }
 
@@ -269,7 +279,7 @@ class Agent {
   }
 }
 
-const IDLE: Progress = { runId: '', elapsedUs: 0, activeVus: 0, ledgers: [], samplesRecorded: 0, loadEnded: false };
+const IDLE: Progress = { runId: '', elapsedUs: 0, activeVus: 0, ledgers: [], samplesRecorded: 0, loadEnded: false, number: 0, epochs: 0 };
 
 /** Tries until it works, `connectTimeoutMs` have passed (then the last error is thrown) or `signal` aborts (then `undefined`). */
 async function untilConnected<T>(

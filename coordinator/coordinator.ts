@@ -6,6 +6,7 @@ import type { Snapshot } from '../shared/report/index.ts';
 import { ResultsPlane, type StreamOptions } from '../shared/wire/index.ts';
 import { EventOutbox } from './event-outbox.ts';
 import { Fleet, type Agent } from './fleet.ts';
+import type { LiveChange, ScaleRequest } from './live-control.ts';
 import type { Outcome } from './outcome.ts';
 import { entryOf, outcomeOf, type RunEntry } from './past-runs.ts';
 import { loadResumed, type Resumed } from './resume.ts';
@@ -111,6 +112,18 @@ export class Coordinator {
 
   stop(runId: string, reason: string): void {
     this.find(runId).run.stop({ kind: 'person', reason });
+  }
+
+  scale(runId: string, request: ScaleRequest): LiveChange {
+    return this.find(runId).run.control.scale(request);
+  }
+
+  pause(runId: string): LiveChange {
+    return this.find(runId).run.control.pause();
+  }
+
+  resume(runId: string): LiveChange {
+    return this.find(runId).run.control.resume();
   }
 
   list(): RunEntry[] {

@@ -4,9 +4,11 @@ import { AppError, EXIT_CODES, reasonOf, VERSION } from '../shared/base/index.ts
 import { agentCommand } from './commands/agent.ts';
 import { agentsCommand } from './commands/agents.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
+import { pauseCommand, resumeCommand } from './commands/pause.ts';
 import { planCommand } from './commands/plan.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommand } from './commands/runs.ts';
+import { scaleCommand } from './commands/scale.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { stopCommand } from './commands/stop.ts';
 import { validateCommand } from './commands/validate.ts';
@@ -32,6 +34,9 @@ for (const command of [
   agentCommand,
   agentsCommand,
   runsCommand,
+  scaleCommand,
+  pauseCommand,
+  resumeCommand,
   stopCommand,
   schemaCommand,
 ]) {

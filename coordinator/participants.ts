@@ -1,6 +1,6 @@
 import type { Clock } from '../shared/base/index.ts';
 import type { ScenarioLedger } from '../shared/stats/index.ts';
-import { ledgerFromWire, type AgentMessage, type ChoreDone, type Finished } from '../shared/wire/index.ts';
+import { ledgerFromWire, type AgentMessage, type ChoreDone, type Finished, type Progress } from '../shared/wire/index.ts';
 import type { AgentAccount } from './accounting.ts';
 import type { ClockEstimate } from './clock-offset.ts';
 import type { Collector } from './collector.ts';
@@ -12,6 +12,8 @@ export interface Participant {
   /** Another object after each time it has dialled in, always of the same process. */
   agent: Agent;
   isReady: boolean;
+  /** It was told when the run begins. */
+  hasStarted: boolean;
   refusal: { readonly reason: string; readonly scriptThrew: boolean } | undefined;
   /** Its newest heartbeat. */
   ledgers: readonly ScenarioLedger[];
@@ -30,31 +32,60 @@ export interface Participant {
   isLost: boolean;
   /** It is given until then to dial in again, our clock; of nobody else is a missing stream excused. */
   awaitedUntilUs: number;
+  /** It was lost at some time, whether it came back or not. */
+  wasLost: boolean;
+  /** Heard of again after it was lost, or new, and not given a share yet. */
+  mayReturn: boolean;
+  /** How many epochs it knows. */
+  epochs: number;
+  /** Of one that is lost: until when it may have fired, our clock. */
+  firedUntilUs: number | undefined;
   /** That its stream broke has been told. */
   isToldSilent: boolean;
 }
 
+export interface ParticipantHooks {
+  /** Something is known that was not. */
+  readonly onChange: () => void;
+  /** One whose stream had broken is there again and may have missed what was said meanwhile. */
+  readonly onBack: (participant: Participant) => void;
+  /** A heartbeat, which wants an answer. */
+  readonly onProgress: (participant: Participant, progress: Progress) => void;
+}
+
 /** The agents of one run. It listens to the fleet and remembers; what to do about it is the run's business. */
 export class Participants implements FleetListener {
-  readonly all: readonly Participant[];
   private readonly clock: Clock;
-  private readonly byId: ReadonlyMap<string, Participant>;
-  private readonly onChange: () => void;
-  private readonly onBack: (participant: Participant) => void;
+  private readonly byId: Map<string, Participant>;
+  private readonly hooks: ParticipantHooks;
 
-  /** `onBack`: a participant whose stream had broken is there again and may have missed what it was told meanwhile. */
-  constructor(agents: readonly Agent[], clock: Clock, onChange: () => void, onBack: (participant: Participant) => void = () => undefined) {
+  constructor(agents: readonly Agent[], clock: Clock, hooks: ParticipantHooks) {
     this.clock = clock;
-    this.onChange = onChange;
-    this.onBack = onBack;
-    this.all = agents.map((agent) => newParticipant(agent, clock.nowUs()));
-    this.byId = new Map(this.all.map((participant) => [participant.agent.id, participant]));
+    this.hooks = hooks;
+    this.byId = new Map(agents.map((agent) => [agent.id, newParticipant(agent, clock.nowUs())]));
+  }
+
+  /** In the order in which they were added. */
+  get all(): readonly Participant[] {
+    return [...this.byId.values()];
+  }
+
+  /** One that joins while the run is under way. */
+  add(agent: Agent): Participant {
+    const participant = { ...newParticipant(agent, this.clock.nowUs()), mayReturn: true };
+    this.byId.set(agent.id, participant);
+    return participant;
+  }
+
+  /** One that joined late and does not take part after all. */
+  drop({ agent }: Participant): void {
+    this.byId.delete(agent.id);
   }
 
   onMessage(agent: Agent, message: AgentMessage): void {
     const participant = this.byId.get(agent.id);
     if (participant === undefined) return;
-    participant.lastSeenUs = this.clock.nowUs();
+    this.seen(participant);
     switch (message.$case) {
       case 'ready':
         participant.isReady = true;
@@ -67,6 +98,8 @@ export class Participants implements FleetListener {
         participant.samplesRecorded = message.value.samplesRecorded;
         participant.activeVus = message.value.activeVus;
         participant.loadEnded = message.value.loadEnded;
+        participant.epochs = message.value.epochs;
+        this.hooks.onProgress(participant, message.value);
         break;
       case 'finished':
         participant.finished = message.value;
@@ -82,7 +115,20 @@ export class Participants implements FleetListener {
       case 'clockPong':
         return;
     }
-    this.onChange();
+    this.hooks.onChange();
+  }
+
+  /** Only the very process that took part goes on: another one of its name knows nothing of what the first has fired. */
+  onReturn(agent: Agent): boolean {
+    const participant = this.byId.get(agent.id);
+    if (participant?.agent.incarnation !== agent.incarnation) return false;
+    participant.agent = agent;
+    participant.disconnected = undefined;
+    participant.isToldSilent = false;
+    this.seen(participant);
+    this.hooks.onBack(participant);
+    this.hooks.onChange();
+    return true;
   }
 
   onLost(agent: Agent, reason: string): void {
@@ -91,53 +137,55 @@ export class Participants implements FleetListener {
     participant.disconnected = reason;
     // It was at work until its stream broke, whenever it last said something: until then it may have fired.
     participant.lastSeenUs = this.clock.nowUs();
-    this.onChange();
-  }
-
-  onReturn(agent: Agent): boolean {
-    const participant = this.byId.get(agent.id);
-    // What was lost has been given up: its share may be somebody else's by now.
-    if (participant === undefined || participant.isLost || participant.agent.incarnation !== agent.incarnation) return false;
-    participant.agent = agent;
-    participant.disconnected = undefined;
-    participant.isToldSilent = false;
-    participant.lastSeenUs = this.clock.nowUs();
-    this.onBack(participant);
-    this.onChange();
-    return true;
+    this.hooks.onChange();
   }
 
   /** Nobody has dialled in yet: a coordinator that was restarted gives everybody time to. */
   await(untilUs: number, reason: string): void {
     for (const participant of this.all) {
       participant.isReady = true;
+      participant.hasStarted = true;
       participant.disconnected = reason;
       participant.awaitedUntilUs = untilUs;
     }
   }
 
+  /** Its stream is gone, and it is given time to dial in again. */
+  isAwaited({ disconnected, awaitedUntilUs }: Participant): boolean {
+    return disconnected !== undefined && this.clock.nowUs() < awaitedUntilUs;
+  }
+
   /** Its stream is gone, and it is not given time to dial in again. */
-  isAway({ disconnected, awaitedUntilUs }: Participant): boolean {
-    return disconnected !== undefined && this.clock.nowUs() >= awaitedUntilUs;
+  isAway(participant: Participant): boolean {
+    return participant.disconnected !== undefined && !this.isAwaited(participant);
   }
 
   /** Those whose intervals are waited for. */
   get expected(): Set<string> {
-    return new Set(this.all.filter((part) => !part.isLost && !this.isAway(part)).map(({ agent }) => agent.id));
+    return new Set(this.all.filter((part) => part.hasStarted && !part.isLost && !this.isAway(part)).map(({ agent }) => agent.id));
   }
 
-  /** As an earlier coordinator said. */
-  markLost(agentId: string, lastSeenUs: number): void {
+  /** As an earlier coordinator said; instants on our clock. */
+  markLost(agentId: string, wasLost: { readonly lastSeenUs: number; readonly firedUntilUs: number } | 'came-back'): void {
     const participant = this.byId.get(agentId);
     if (participant === undefined) return;
-    participant.isLost = true;
-    participant.lastSeenUs = lastSeenUs;
+    participant.wasLost = true;
+    if (wasLost !== 'came-back') Object.assign(participant, { ...wasLost, isLost: true });
   }
 
   /** A batch of this agent arrived: it is alive, whatever its control stream does. */
   heard(agentId: string): void {
     const participant = this.byId.get(agentId);
-    if (participant !== undefined) participant.lastSeenUs = this.clock.nowUs();
+    if (participant !== undefined) this.seen(participant);
+  }
+
+  /** Of one that was lost too: it lives, and its own word counts again. */
+  private seen(participant: Participant): void {
+    participant.lastSeenUs = this.clock.nowUs();
+    if (!participant.isLost) return;
+    participant.isLost = false;
+    participant.mayReturn = true;
+    participant.firedUntilUs = undefined;
   }
 
   get started(): number {
@@ -156,6 +204,11 @@ export class Participants implements FleetListener {
     return this.all.filter(({ isLost }) => isLost);
   }
 
+  /** Whoever was lost at some time; those who came back too. */
+  get everLost(): Participant[] {
+    return this.all.filter(({ isLost, wasLost }) => isLost || wasLost);
+  }
+
   /** What the scenario's own code threw, on all agents together. */
   get scriptError(): string | undefined {
     return describeScriptErrors(this.all.flatMap(({ finished }) => (finished === undefined ? [] : [finished])));
@@ -171,7 +224,7 @@ export class Participants implements FleetListener {
    *  delivered counts: the interval it was filling died with it, and what it fired in there is unknown. */
   accounts(collector: Collector, zeroUs: number): AgentAccount[] {
     const merged = new Map(collector.agents.map(({ agent, incarnation, last }) => [`${agent}/${incarnation}`, last]));
-    return this.all.map(({ agent, ledgers, samplesRecorded, loadEnded, lastSeenUs, isLost }) => {
+    return this.all.map(({ agent, ledgers, samplesRecorded, loadEnded, lastSeenUs, firedUntilUs, isLost }) => {
       const batch = merged.get(`${agent.id}/${agent.incarnation}`);
       const isFromBatch = isLost || (batch !== undefined && (batch.isFinal || batch.samplesRecorded >= samplesRecorded));
       return {
@@ -179,7 +232,7 @@ export class Participants implements FleetListener {
         ledgers: isFromBatch ? (batch?.ledgers ?? []) : ledgers,
         samplesRecorded: isFromBatch ? (batch?.samplesRecorded ?? 0) : samplesRecorded,
         isFinal: batch?.isFinal === true || (loadEnded && !isLost),
-        lastSeenUs: lastSeenUs - zeroUs,
+        lastSeenUs: (isLost ? (firedUntilUs ?? lastSeenUs) : lastSeenUs) - zeroUs,
       };
     });
   }
@@ -189,6 +242,7 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
   return {
     agent,
     isReady: false,
+    hasStarted: false,
     refusal: undefined,
     ledgers: [],
     samplesRecorded: 0,
@@ -201,6 +255,10 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
     lastSeenUs: nowUs,
     isLost: false,
     awaitedUntilUs: 0,
+    wasLost: false,
+    mayReturn: false,
+    epochs: 0,
+    firedUntilUs: undefined,
     isToldSilent: false,
   };
 }

@@ -34,8 +34,8 @@ export interface RunHistory {
   readonly setupAgent: string | undefined;
   readonly cutUs: number;
   readonly stopCause: StopCause | undefined;
-  /** Agents that were lost, and when they were last seen, run-relative. */
-  readonly lost: ReadonlyMap<string, number>;
+  /** Agents that were lost at some time; run-relative, when they were last seen and until when they may have fired, or that they are back. */
+  readonly lost: ReadonlyMap<string, { readonly lastSeenUs: number; readonly firedUntilUs: number } | 'came-back'>;
   /** Who was given the teardown. */
   readonly teardownAgent: string | undefined;
   /** What became of it; empty for well. */
@@ -88,7 +88,13 @@ function changes(run: RunHistory, { kind, atMs, detail }: RunEvent): Partial<Run
         clocks: new Map((list(detail['clocks']) as readonly AgentClock[]).map(({ agent, ...clock }) => [agent, clock])),
       };
     case 'agent-lost':
-      return { lost: new Map([...run.lost, [text(detail['agent']) ?? '', number(detail['lastSeenUs']) ?? 0]]) };
+      return { lost: new Map([...run.lost, [text(detail['agent']) ?? '', lossOf(detail)]]) };
+    case 'agent-joined': {
+      const { agent } = detail as { readonly agent?: AssignedAgent };
+      if (agent === undefined) return {};
+      if (run.agents.some(({ id }) => id === agent.id)) return { lost: new Map([...run.lost, [agent.id, 'came-back']]) };
+      return { agents: [...run.agents, agent] };
+    }
     case 'stopping': {
       const { atUs, kind: cause, reason } = detail as { readonly atUs?: unknown } & StopCause;
       return { cutUs: number(atUs) ?? Infinity, stopCause: { kind: cause, reason } };
@@ -140,6 +146,11 @@ function newHistory(runId: string): RunHistory {
 }
 
 // Only our own coordinators write events; what an older one did not write yet is simply not there.
+
+function lossOf(detail: RunEvent['detail']): { readonly lastSeenUs: number; readonly firedUntilUs: number } {
+  const lastSeenUs = number(detail['lastSeenUs']) ?? 0;
+  return { lastSeenUs, firedUntilUs: number(detail['firedUntilUs']) ?? lastSeenUs };
+}
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;

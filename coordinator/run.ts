@@ -1,17 +1,22 @@
 import { AppError, type Clock, type ExitCode, type Log } from '../shared/base/index.ts';
-import { planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
+import { amendPlan, planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
 import { BundleWriter, type Snapshot } from '../shared/report/index.ts';
-import { epochToWire, planToWire, workloadHash, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
+import { epochToWire, planToWire, workloadHash, type CoordinatorMessage, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
 import { Checkpoints, type Checkpoint } from './checkpoint.ts';
 import { Chores, type ChoresBefore } from './chores.ts';
 import { Collector } from './collector.ts';
+import { EpochLog } from './epoch-log.ts';
 import type { EventOutbox } from './event-outbox.ts';
 import type { Agent, Fleet } from './fleet.ts';
+import { LateJoiners } from './late-joiners.ts';
+import { LiveControl } from './live-control.ts';
 import { Live } from './live.ts';
+import { earliestUs, EPOCH_MARGIN_US, lossTerms } from './loss-terms.ts';
+import { Membership, type MembershipChange } from './membership.ts';
 import { judge, type Outcome, type StopCause } from './outcome.ts';
 import { Participants, type Participant } from './participants.ts';
-import type { AssignedAgent } from './run-fold.ts';
 import { agentsBefore, CatchUp, countBehind, reopenBundle, RETURN_WITHIN_US, type Resumed } from './resume.ts';
+import type { AssignedAgent } from './run-fold.ts';
 import { settleRun, summariseRun } from './settlement.ts';
 import { storeSubmission, type Submission } from './submission.ts';
 
@@ -20,11 +25,11 @@ const START_MARGIN_US = 500_000;
 /** From "stop" to the end of the plan, for the same reason. */
 const STOP_MARGIN_US = 300_000;
 const PREPARE_TIMEOUT_MS = 60_000;
-/** An agent that is heard of on neither plane for this long is lost. */
-const LOST_AFTER_US = 5_000_000;
 /** What agents give iterations under way after a stop. */
 const STOP_GRACE_US = 5_000_000;
+/** How often a run tells how it is doing, and how often it looks who is still there. */
 const LOOK_EVERY_MS = 1_000;
+const MEMBERS_EVERY_MS = 200;
 const READER_CLOSE_TIMEOUT_MS = 5_000;
 /** The end of a run waits this long for the stream to have its events. */
 const EVENTS_TIMEOUT_MS = 5_000;
@@ -65,12 +70,15 @@ export class Run {
   private zeroUs = Infinity;
   /** Run-relative instant at which the last agent's load was seen to be over. */
   private loadEndedUs = Infinity;
-  private readonly epochs: Epoch[] = [];
   private restarts = 0;
   /** Run-relative instant at which this coordinator began with it, where another started it. */
   private takenUpUs = 0;
   private participants: Participants | undefined;
   private collector: Collector | undefined;
+  private epochs: EpochLog | undefined;
+  private membership: Membership | undefined;
+  private lateJoiners: LateJoiners | undefined;
+  private liveControl: LiveControl | undefined;
   private bundle: BundleWriter | undefined;
   private checkpoints: Checkpoints | undefined;
   private teardownFailure: string | undefined;
@@ -125,20 +133,22 @@ export class Run {
     const { runId, fleet, bundleDir, clock, log } = this.context;
     const { history } = resumed;
     this.events.push(...history.events);
-    this.epochs.push(...history.epochs);
     ({ zeroUs: this.zeroUs, cutUs: this.cutUs, stopCause: this.stopCause } = history);
     if (this.stopCause !== undefined) this.stopping.abort();
     this.takenUpUs = this.elapsedUs;
     this.state = 'running';
     const participants = this.gather(agentsBefore(history));
     participants.await(clock.nowUs() + RETURN_WITHIN_US, 'the coordinator was restarted');
-    for (const [agent, lastSeenUs] of history.lost) participants.markLost(agent, this.zeroUs + lastSeenUs);
+    for (const [agent, loss] of history.lost) participants.markLost(agent, loss === 'came-back' ? loss : onOurClock(loss, this.zeroUs));
     fleet.claim([], runId, participants);
+    const epochs = this.openEpochs(history.epochs, participants);
+    this.live.amend(amendPlan(this.context.submission.plan, epochs.all));
     this.restarts = history.restarts + 1;
     this.event('coordinator-restarted', { restarts: this.restarts, elapsedUs: this.elapsedUs });
     this.live.note(`the coordinator was restarted and takes the run up`);
     const { bundle, checkpoint } = await reopenBundle(bundleDir, resumed, log);
-    this.openCollector(bundle, checkpoint);
+    this.openCollector(bundle, checkpoint).expect(participants.expected);
+    this.watchOver(participants, epochs, resumed.setupJson);
     return this.chores({ ...history, setupJson: resumed.setupJson });
   }
 
@@ -190,9 +200,11 @@ export class Run {
     for (const { agent } of this.participants?.all ?? []) this.sendStop(agent);
   }
 
-  private sendStop(agent: Agent): void {
-    const { runId, fleet } = this.context;
-    fleet.send(agent, { $case: 'stop', value: { runId, atUs: this.cutUs, reason: this.stopCause?.reason ?? '' } });
+  /** Changes of the load in mid-run. Throws `AppError('USAGE')` before the load has begun and when it is over. */
+  get control(): LiveControl {
+    if (this.liveControl === undefined || this.state !== 'running')
+      throw new AppError('USAGE', `run ${this.context.runId} is ${this.state}: only a load under way can be changed`);
+    return this.liveControl;
   }
 
   get elapsedUs(): number {
@@ -201,6 +213,11 @@ export class Run {
 
   get agentCount(): number {
     return this.participants?.all.length ?? 0;
+  }
+
+  private sendStop(agent: Agent): void {
+    const { runId, fleet } = this.context;
+    fleet.send(agent, { $case: 'stop', value: { runId, atUs: this.cutUs, reason: this.stopCause?.reason ?? '' } });
   }
 
   private async findAgents(): Promise<readonly Agent[]> {
@@ -222,31 +239,37 @@ export class Run {
   }
 
   private gather(agents: readonly Agent[]): Participants {
-    const wake = (): void => {
-      this.wake();
-    };
-    // Whoever was away may have missed that the run was stopped, and its intervals are waited for again.
-    const onBack = ({ agent }: Participant): void => {
-      if (this.cutUs !== Infinity) this.sendStop(agent);
-      this.collector?.expect(participants.expected);
-    };
-    const participants = new Participants(agents, this.context.clock, wake, onBack);
+    const participants = new Participants(agents, this.context.clock, {
+      onChange: () => {
+        this.wake();
+      },
+      onBack: (part) => {
+        if (this.cutUs !== Infinity) this.sendStop(part.agent);
+      },
+      onProgress: (part, progress) => this.epochs?.answer(part, progress),
+    });
     this.participants = participants;
     return participants;
   }
 
+  private openEpochs(epochs: readonly Epoch[], participants: Participants): EpochLog {
+    const { runId, fleet } = this.context;
+    this.epochs = new EpochLog(epochs, { runId, fleet, participants, tell: (epoch) => this.tellEpoch(epoch) });
+    return this.epochs;
+  }
+
   private async prepare(agents: readonly Agent[]): Promise<void> {
-    const { fleet, submission, runId } = this.context;
+    const { fleet, submission } = this.context;
     this.state = 'preparing';
     this.look();
-    const { plan, workloadHash } = submission;
-    const { epochs } = this;
-    epochs.push({ number: 0, fromUs: 0, owners: spreadOwners(agents.map(({ id, capacity }) => ({ id, weight: capacity }))) });
-    for (const agent of agents) {
-      fleet.send(agent, { $case: 'assign', value: { runId, plan: planToWire(plan), workloadHash, epochs: epochs.map(epochToWire) } });
-    }
-    this.event('assigned', { agents: agents.map(assignedAgent), workloadHash, epochs: [...epochs] });
-    const parts = this.participants?.all ?? [];
+    const { workloadHash } = submission;
+    const { participants } = this;
+    if (participants === undefined) throw new Error('nobody to prepare');
+    const epochs: Epoch[] = [{ number: 0, fromUs: 0, owners: spreadOwners(agents.map(({ id, capacity }) => ({ id, weight: capacity }))) }];
+    this.openEpochs(epochs, participants);
+    for (const agent of agents) fleet.send(agent, this.assign());
+    this.event('assigned', { agents: agents.map(assignedAgent), workloadHash, epochs });
+    const parts = participants.all;
     const isSettled = (): boolean => parts.every((part) => part.isReady || part.refusal !== undefined || part.disconnected !== undefined);
     const inTime = await this.context.fleet.until(isSettled, PREPARE_TIMEOUT_MS, this.stopping.signal);
     this.refuseIfStopped();
@@ -261,30 +284,89 @@ export class Run {
     }
   }
 
+  /** What an agent needs to take part: the plan and all epochs so far. Where another may be given its share, it fires on a lease. */
+  private assign(): CoordinatorMessage {
+    const { runId, submission } = this.context;
+    const { plan, workloadHash } = submission;
+    const epochs = (this.epochs?.all ?? []).map(epochToWire);
+    const lease = this.isLeased ? lossTerms(plan).lease : undefined;
+    return { $case: 'assign', value: { runId, plan: planToWire(plan), workloadHash, epochs, lease } };
+  }
+
+  /** One agent alone has nobody who could take over, and so needs nobody's leave. */
+  private get isLeased(): boolean {
+    const { onAgentLoss, lateJoin } = this.context.submission;
+    return onAgentLoss === 'rebalance' && (lateJoin || this.agentCount > 1);
+  }
+
+  private tellEpoch(epoch: Epoch): void {
+    this.live.amend(amendPlan(this.context.submission.plan, this.epochs?.all ?? []));
+    this.event('epoch', { ...epoch });
+  }
+
   private async start(setupJson: string): Promise<void> {
-    const { fleet, runId, plane, bundleDir, clock } = this.context;
-    const agents = this.participants?.all.map(({ agent }) => agent) ?? [];
+    const { fleet, plane, bundleDir, clock } = this.context;
+    const { participants, epochs } = this;
+    if (participants === undefined || epochs === undefined) throw new Error('nobody to start');
     const setupHash = setupJson === '' ? undefined : workloadHash(Buffer.from(setupJson));
     if (setupHash !== undefined) await plane.putBlob(setupHash, Buffer.from(setupJson));
     this.openCollector(await BundleWriter.open(bundleDir, clock.nowUs() + START_MARGIN_US));
     this.zeroUs = clock.nowUs() + START_MARGIN_US;
-    const clocks = agents.map(({ id, clock: estimate }) => ({ agent: id, ...estimate }));
+    const clocks = participants.all.map(({ agent: { id, clock: estimate } }) => ({ agent: id, ...estimate }));
     this.event('started', { zeroUs: this.zeroUs, clocks, setupHash });
-    for (const part of this.participants?.all ?? []) part.clockAtStart = part.agent.clock;
-    for (const agent of agents) {
-      fleet.send(agent, { $case: 'start', value: { runId, atAgentClockUs: this.zeroUs + agent.clock.offsetUs, setupJson } });
+    for (const part of participants.all) {
+      part.hasStarted = true;
+      part.clockAtStart = part.agent.clock;
+      fleet.send(part.agent, this.startMessage(part.agent, setupJson));
     }
+    this.watchOver(participants, epochs, setupJson);
     this.state = 'running';
   }
 
-  private openCollector(bundle: BundleWriter, checkpoint?: Checkpoint): void {
+  private startMessage({ clock }: Agent, setupJson: string): CoordinatorMessage {
+    const { runId } = this.context;
+    return { $case: 'start', value: { runId, atAgentClockUs: this.zeroUs + clock.offsetUs, setupJson } };
+  }
+
+  private openCollector(bundle: BundleWriter, checkpoint?: Checkpoint): Collector {
     const { runId, submission, plane, clock, log } = this.context;
     const collector = new Collector(submission.plan, submission.thresholds, bundle, log, checkpoint?.collector);
-    if (this.participants !== undefined) collector.expect(this.participants.expected);
     const drop = (sequence: number): Promise<void> => plane.dropBatches(runId, sequence);
     this.bundle = bundle;
     this.collector = collector;
     this.checkpoints = new Checkpoints({ runId, bundle, collector, drop, clock, log }, checkpoint?.sequence ?? 0);
+    return collector;
+  }
+
+  /** From here on agents may go and come, and people may change the load. */
+  private watchOver(participants: Participants, epochs: EpochLog, setupJson: string): void {
+    const { fleet, plane, runId, clock, submission } = this.context;
+    const { plan, onAgentLoss: policy, lateJoin } = submission;
+    const { zeroUs } = this;
+    const cutUs = (): number => this.cutUs;
+    this.membership = new Membership({
+      ...{ runId, plan, policy, fleet, plane, participants, epochs, clock, zeroUs, cutUs },
+      consumedSequence: this.checkpoints?.position.sequence ?? 0,
+      hasDelivered: (id) => this.collector?.agents.some(({ agent, last }) => agent === id && last.isFinal) === true,
+      tell: (change) => {
+        this.membershipChanged(change);
+      },
+    });
+    const start = (agent: Agent): CoordinatorMessage => this.startMessage(agent, setupJson);
+    if (lateJoin) this.lateJoiners = new LateJoiners({ runId, fleet, participants, assign: () => this.assign(), start });
+    const terms = lossTerms(plan);
+    this.liveControl = new LiveControl({
+      plan,
+      epochs,
+      // An agent that cannot hear of it must have ceased to fire by then.
+      soonestUs: () => (this.isLeased ? earliestUs(terms, clock.nowUs()) : clock.nowUs() + EPOCH_MARGIN_US) - zeroUs,
+      overFromUs: cutUs,
+      tell: (kind, detail) => {
+        this.live.note(`${detail.change} at ${(detail.atUs / 1_000_000).toFixed(2)} s`);
+        this.event(kind, detail);
+        this.look();
+      },
+    });
   }
 
   /** Merges what comes in until every agent has delivered its last batch or is lost. */
@@ -295,16 +377,18 @@ export class Run {
     const fromSequence = checkpoints.position.sequence + 1;
     const behind = this.restarts === 0 ? 0 : await countBehind(plane, runId, fromSequence, clock, log);
     const catchUp = new CatchUp(behind, clock.nowUs());
+    const isCaughtUp = (): boolean => catchUp.isDone(clock.nowUs());
     const done = new AbortController();
     const reading = plane.readBatches(
       {
         runId,
         fromSequence,
         onBatch: (batch, sequence) => {
-          participants.heard(batch.key.agent);
+          if (isCaughtUp()) this.membership?.consumed(batch.key.agent, sequence);
+          else this.membership?.caughtUp(sequence);
+          catchUp.took(clock.nowUs());
           collector.add(batch);
           checkpoints.took(sequence);
-          catchUp.took(clock.nowUs());
           this.wake();
         },
         onGarbage: (reason) => {
@@ -318,20 +402,25 @@ export class Run {
       done.signal,
     );
     let nextLookUs = clock.nowUs();
-    while (!catchUp.isDone(clock.nowUs()) || !this.isOver(participants, collector)) {
+    while (!isCaughtUp() || !this.isOver(participants, collector)) {
       checkpoints.makeIfDue();
-      if (catchUp.isDone(clock.nowUs())) this.findLost(participants, collector);
+      if (isCaughtUp()) {
+        this.lateJoiners?.look();
+        this.membership?.look();
+      }
+      this.expectHeard(participants, collector);
       if (collector.abort !== undefined)
         this.stop({ kind: 'threshold', reason: `threshold ${collector.abort.metric}: ${collector.abort.expression} failed` });
       const nowUs = clock.nowUs();
       if (nowUs >= nextLookUs) {
         nextLookUs += LOOK_EVERY_MS * 1000;
-        if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost)) this.state = 'draining';
+        if (hasEnded(participants)) this.state = 'draining';
         this.tellAway();
         this.look();
       }
-      await this.nap((nextLookUs - nowUs) / 1000);
+      await this.nap(Math.min(MEMBERS_EVERY_MS, (nextLookUs - nowUs) / 1000));
     }
+    await this.membership?.close();
     if (!plane.isReachable)
       this.whyMissing = `NATS was not reachable for ${this.context.drainTimeoutMs / 1000} s after the load (--drain-timeout)`;
     done.abort();
@@ -359,10 +448,9 @@ export class Run {
   private isOver(participants: Participants, collector: Collector): boolean {
     const { complete } = collector;
     const isDone = (part: Participant): boolean =>
-      part.isLost || (complete.has(part.agent.id) && (part.finished !== undefined || participants.isAway(part)));
+      !part.hasStarted || part.isLost || (complete.has(part.agent.id) && (part.finished !== undefined || participants.isAway(part)));
     if (participants.all.every(isDone)) return true;
-    if (participants.all.every(({ loadEnded, isLost }) => loadEnded || isLost))
-      this.loadEndedUs = Math.min(this.loadEndedUs, this.elapsedUs);
+    if (hasEnded(participants)) this.loadEndedUs = Math.min(this.loadEndedUs, this.elapsedUs);
     const endedUs = Math.max(this.takenUpUs, Math.min(this.loadEndedUs, this.latestEndUs));
     return this.elapsedUs > endedUs + this.context.drainTimeoutMs * 1000;
   }
@@ -372,46 +460,40 @@ export class Run {
     return Math.min(planEndUs(this.context.submission.plan), this.cutUs + STOP_GRACE_US);
   }
 
-  private findLost(participants: Participants, collector: Collector): void {
-    const nowUs = this.context.clock.nowUs();
-    for (const part of participants.all) this.tellSilent(part, participants, collector);
-    for (const part of participants.all) {
-      // While its stream is up the fleet watches the heartbeat; without one, its batches are the sign of life.
-      if (part.isLost || part.disconnected === undefined || !participants.isAway(part) || nowUs - part.lastSeenUs < LOST_AFTER_US) continue;
-      if (collector.agents.some(({ agent, last }) => agent === part.agent.id && last.isFinal)) continue;
-      part.isLost = true;
-      const reason = `agent ${part.agent.id} lost: ${part.disconnected}`;
-      this.live.note(reason);
-      this.event('agent-lost', { agent: part.agent.id, reason: part.disconnected, lastSeenUs: part.lastSeenUs - this.zeroUs });
-      if (this.context.submission.onAgentLoss === 'fail') this.stop({ kind: 'agent-lost', reason });
+  private membershipChanged(change: MembershipChange): void {
+    const { kind, agent, ...detail } = change;
+    if (kind === 'agent-joined') {
+      const process = this.participants?.all.find((part) => part.agent.id === agent)?.agent;
+      this.event(kind, { agent: process === undefined ? agent : assignedAgent(process), ...detail });
+      this.live.note(`agent ${agent} ${change.how === 'late' ? 'has joined' : 'is back'}`);
+      return;
     }
+    this.event(kind, { agent, ...detail });
+    const reason = `agent ${agent} lost: ${change.reason}`;
+    this.live.note(reason);
+    if (this.context.submission.onAgentLoss === 'fail') this.stop({ kind: 'agent-lost', reason });
   }
 
   /** An agent whose stream broke is not waited for with every interval: it may deliver late, or never. */
-  private tellSilent(part: Participant, participants: Participants, collector: Collector): void {
-    if (part.isToldSilent || part.disconnected === undefined || !participants.isAway(part) || part.finished !== undefined) return;
-    part.isToldSilent = true;
-    this.live.note(`agent ${part.agent.id}: ${part.disconnected}; waiting ${LOST_AFTER_US / 1_000_000} s for a sign of life`);
+  private expectHeard(participants: Participants, collector: Collector): void {
+    for (const part of participants.all) {
+      if (part.isToldSilent || !participants.isAway(part) || part.finished !== undefined) continue;
+      part.isToldSilent = true;
+      this.live.note(`agent ${part.agent.id}: ${part.disconnected ?? ''}; waiting for a sign of life`);
+    }
     collector.expect(participants.expected);
   }
 
   /** Adds everything up, writes the bundle and judges. */
   private async settle(): Promise<Outcome> {
     const { submission, runId } = this.context;
-    const { collector, participants, bundle, checkpoints, stopCause, zeroUs, cutUs, epochs, restarts, whyMissing } = this;
+    const epochs = this.epochs?.all ?? [];
+    const { collector, participants, bundle, checkpoints, stopCause, zeroUs, cutUs, restarts, whyMissing } = this;
     if (collector === undefined || participants === undefined || bundle === undefined) throw new Error('nothing to settle');
     participants.loseSilent(collector);
     const settlement = settleRun({
-      runId,
-      submission,
-      epochs,
-      zeroUs,
-      cutUs,
+      ...{ runId, submission, epochs, zeroUs, cutUs, restarts, whyMissing, participants, collector },
       stopped: stopCause?.reason,
-      restarts,
-      whyMissing,
-      participants,
-      collector,
     });
     const { startedAt } = settlement.run;
     await bundle.writeRun({
@@ -467,6 +549,16 @@ export class Run {
 
 function assignedAgent({ id, incarnation, version, labels, capacity }: Agent): AssignedAgent {
   return { id, incarnation, version, labels, capacity };
+}
+
+/** What is kept run-relative. */
+function onOurClock(loss: { readonly lastSeenUs: number; readonly firedUntilUs: number }, zeroUs: number): typeof loss {
+  return { lastSeenUs: zeroUs + loss.lastSeenUs, firedUntilUs: zeroUs + loss.firedUntilUs };
+}
+
+/** Nobody who takes part makes load any more. */
+function hasEnded({ all }: Participants): boolean {
+  return all.every(({ hasStarted, loadEnded, isLost }) => !hasStarted || loadEnded || isLost);
 }
 
 function manifestAgent({ agent, isLost, finished }: Participant): object {

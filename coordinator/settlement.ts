@@ -38,7 +38,7 @@ export function settleRun(run: SettledRun): Settlement {
   const durationUs = measuredUs(accounts);
   const { totals } = collector;
   const health = collector.health.agents();
-  const agentsLost = participants.lost.map(({ agent }) => agent.id);
+  const agentsLost = participants.everLost.map(({ agent }) => agent.id);
   const lag = selectValue(totals, 'schedule_lag');
   const scheduleLagP99Us = lag?.kind === 'trend' ? lag.histogram.percentileUs(99) : undefined;
   const pacerP99Us = Math.max(0, ...health.map(({ pacerLagP99WorstUs }) => pacerLagP99WorstUs));
@@ -50,7 +50,7 @@ export function settleRun(run: SettledRun): Settlement {
       startedAt: new Date(zeroUs / 1000).toISOString(),
       seed: plan.seed,
       target,
-      agents: { planned, reported: planned - agentsLost.length, lost: agentsLost.length },
+      agents: { planned, reported: planned - participants.lost.length, lost: agentsLost.length },
       startSpreadMs: startSpreadMs(participants),
       ...(stopped === undefined ? {} : { stopped }),
     },
@@ -97,6 +97,8 @@ function measuredUs(accounts: readonly AgentAccount[]): number {
 
 /** How far apart the agents noticed the run's zero, each on its own clock made ours. */
 function startSpreadMs(participants: Participants): number {
-  const errorsUs = participants.all.flatMap(({ finished }) => (finished === undefined ? [] : [finished.startErrorUs]));
+  const errorsUs = participants.all.flatMap(({ finished }) =>
+    finished === undefined || finished.startErrorUs < 0 ? [] : [finished.startErrorUs],
+  );
   return errorsUs.length === 0 ? 0 : Math.round(Math.max(...errorsUs) - Math.min(...errorsUs)) / 1000;
 }

@@ -11,8 +11,9 @@ import {
   type WireThreshold,
 } from '../shared/wire/index.ts';
 
-/** What to do when an agent is lost in mid-run. */
-export type LossPolicy = 'fail' | 'continue';
+/** What to do when an agent is lost in mid-run: stop the run, let its share be missing, or give it to the others. */
+export const LOSS_POLICIES = ['rebalance', 'continue', 'fail'] as const;
+export type LossPolicy = (typeof LOSS_POLICIES)[number];
 
 /** A run as it was asked for, read and checked. */
 export interface Submission {
@@ -25,13 +26,15 @@ export interface Submission {
   /** 0 for every agent that is ready. */
   readonly agents: number;
   readonly onAgentLoss: LossPolicy;
+  /** Agents that become free in mid-run are given a share. */
+  readonly lateJoin: boolean;
   readonly waitAgentsMs: number;
 }
 
 export type SubmissionInput = Omit<Submission, 'workloadHash'>;
 
 export function submissionToWire(submission: SubmissionInput): SubmitRequest {
-  const { plan, workload, thresholds, source, target, agents, onAgentLoss, waitAgentsMs } = submission;
+  const { plan, workload, thresholds, source, target, agents, onAgentLoss, lateJoin, waitAgentsMs } = submission;
   return {
     plan: planToWire(plan),
     workload: Buffer.from(workload),
@@ -40,6 +43,7 @@ export function submissionToWire(submission: SubmissionInput): SubmitRequest {
     target,
     agents,
     onAgentLoss,
+    lateJoin,
     waitAgentsMs,
   };
 }
@@ -59,12 +63,12 @@ export async function storeSubmission(submission: Submission, plane: ResultsPlan
 
 /** Throws `AppError('SCENARIO_INVALID')` or `AppError('USAGE')` on what this coordinator cannot run. */
 export function submissionFromWire(request: SubmitRequest): Submission {
-  const { plan, workload, thresholds, source, target, agents, onAgentLoss, waitAgentsMs } = request;
+  const { plan, workload, thresholds, source, target, agents, onAgentLoss: asked, lateJoin, waitAgentsMs } = request;
   if (plan === undefined || plan.scenarios.length === 0)
     throw new AppError('SCENARIO_INVALID', 'a submission carries a plan with at least one scenario');
-  if (onAgentLoss !== 'fail' && onAgentLoss !== 'continue') {
-    throw new AppError('USAGE', `--on-agent-loss ${onAgentLoss}: expected fail or continue`);
-  }
+  const onAgentLoss = LOSS_POLICIES.find((policy) => policy === asked);
+  if (onAgentLoss === undefined) throw new AppError('USAGE', `--on-agent-loss ${asked}: expected ${LOSS_POLICIES.join(', ')}`);
+  if (lateJoin && onAgentLoss !== 'rebalance') throw new AppError('USAGE', '--late-join needs --on-agent-loss rebalance');
   const planned = planFromWire(plan);
   return {
     plan: planned,
@@ -75,6 +79,7 @@ export function submissionFromWire(request: SubmitRequest): Submission {
     target,
     agents,
     onAgentLoss,
+    lateJoin,
     waitAgentsMs,
   };
 }

@@ -9,7 +9,7 @@ import type { Outcome } from '../outcome.ts';
 import { startPrivateCluster, type PrivateCluster } from '../private-cluster.ts';
 import { RunsClient } from '../rpc/runs-client.ts';
 import { sendFiles } from '../send-files.ts';
-import type { LossPolicy, SubmissionInput } from '../submission.ts';
+import { LOSS_POLICIES, type LossPolicy, type SubmissionInput } from '../submission.ts';
 import { coordinatorOption, drainOption, natsOption, parseCount, parseMilliseconds, untilSignal, type Exit } from './command.ts';
 import { Progress } from './progress.ts';
 import { readScenario, withScenarioOptions, type ScenarioFlags } from './scenario-options.ts';
@@ -20,6 +20,7 @@ interface Flags extends ScenarioFlags {
   readonly nats?: string;
   readonly out?: string;
   readonly onAgentLoss: LossPolicy;
+  readonly lateJoin?: boolean;
   readonly waitAgents: number;
   /** Milliseconds; of a private cluster. */
   readonly drainTimeout: number;
@@ -50,9 +51,10 @@ export function runCommand(exit: Exit): Command {
     .addOption(
       new Option('--on-agent-loss <policy>', 'when an agent is lost in mid-run')
         .env('MUSTER_ON_AGENT_LOSS')
-        .choices(['fail', 'continue'])
-        .default('continue'),
+        .choices(LOSS_POLICIES)
+        .default('rebalance'),
     )
+    .option('--late-join', 'agents that join the cluster in mid-run are given a share too')
     .addOption(new Option('--wait-agents <seconds>', 'how long to wait for agents').default(15).argParser(parseCount(0, 86_400)))
     .addOption(drainOption())
     .addOption(
@@ -92,6 +94,7 @@ async function startAndFollow(file: string, flags: Flags, stopping: AbortSignal)
     target: compiled.workload.target,
     agents: flags.agents ?? (flags.coordinator === undefined ? LOCAL_AGENTS : 0),
     onAgentLoss: flags.onAgentLoss,
+    lateJoin: flags.lateJoin === true,
     waitAgentsMs: flags.waitAgents * 1000,
   };
   // Better now than after the load.

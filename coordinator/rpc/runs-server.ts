@@ -30,6 +30,11 @@ export function runsServer(coordinator: Coordinator, log: Log): RunsServer {
       coordinator.stop(runId, reason);
       return {};
     }),
+    scale: unary(({ runId, scenario, ...request }) =>
+      coordinator.scale(runId, { ...request, scenario: scenario === '' ? undefined : scenario }),
+    ),
+    pause: unary(({ runId }) => ({ atUs: coordinator.pause(runId).atUs })),
+    resume: unary(({ runId }) => ({ atUs: coordinator.resume(runId).atUs })),
     listAgents: unary(() => ({ agents: coordinator.agents.map(agentInfo) })),
     listRuns: unary(() => ({ runs: coordinator.list().map(runInfo) })),
     watch(call) {

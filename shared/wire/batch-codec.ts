@@ -47,8 +47,8 @@ export function ledgerToWire({ scenario, ledger, coveredUntilUs, waiting }: Scen
 }
 
 export function ledgerFromWire(wire: proto.ScenarioLedger): ScenarioLedger {
-  const { scenario, coveredUntilUs, waiting, started, dropped, completed, interrupted } = wire;
-  return { scenario, coveredUntilUs, waiting, ledger: { started, dropped, completed, interrupted } };
+  const { scenario, coveredUntilUs, waiting, started, dropped, undelivered, completed, interrupted } = wire;
+  return { scenario, coveredUntilUs, waiting, ledger: { started, dropped, undelivered, completed, interrupted } };
 }
 
 function metricKind(kind: string): 'trend' | 'counter' | 'rate' | 'gauge' {

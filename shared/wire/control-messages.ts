@@ -7,6 +7,7 @@ export type {
   ChoreDone,
   Finished,
   Hello,
+  NewEpoch,
   Progress,
   SubmitRequest,
   Threshold as WireThreshold,

@@ -67,6 +67,9 @@ export interface BatchReader {
 const OWNER_TIMEOUT_MS = 1_000;
 const NOBODY_ANSWERS: readonly string[] = [ErrorCode.NoResponders, ErrorCode.Timeout];
 
+/** JetStream's code for "no message found". */
+const NO_MESSAGE_FOUND = 10_037;
+
 /** Something that happened to a run, in the order in which it happened. */
 export interface RunEvent {
   readonly runId: string;
@@ -77,6 +80,10 @@ export interface RunEvent {
     | 'epoch'
     | 'started'
     | 'agent-lost'
+    | 'agent-joined'
+    | 'scaled'
+    | 'paused'
+    | 'resumed'
     | 'stopping'
     | 'chore-given'
     | 'chore'
@@ -189,6 +196,18 @@ export class ResultsPlane {
     }
     await manager.consumers.delete(STREAM, name);
     return events;
+  }
+
+  /** Place in the stream of the newest batch of one agent; 0 when there is none. Every batch that was acknowledged before is counted.
+   *  Rejects while the server cannot be asked. */
+  async lastBatchSequence(runId: string, agentId: string): Promise<number> {
+    this.mustReach();
+    try {
+      return (await (await this.manager()).streams.getMessage(STREAM, { last_by_subj: batchSubject(runId, agentId) })).seq;
+    } catch (thrown) {
+      if (thrown instanceof NatsError && thrown.api_error?.err_code === NO_MESSAGE_FOUND) return 0;
+      throw thrown;
+    }
   }
 
   /** Hands over every batch of the run, each once, in stream order, whatever happens to the server meanwhile; see `ordered-feed.ts`.

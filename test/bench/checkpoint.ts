@@ -22,7 +22,12 @@ const collector = new Collector(plan, [], bundle, log);
 collector.expect(new Set(['nobody']));
 const numbers = Array.from({ length: series }, (_, number) => number);
 const durationsUs = Array.from({ length: SAMPLES }, (_, i) => Math.round(1_000 * Math.exp(((i * 7_919) % SAMPLES) / 100)));
-const ledger = { scenario: 'browse', ledger: { started: 9, dropped: 0, completed: 9, interrupted: 0 }, coveredUntilUs: 1, waiting: 0 };
+const ledger = {
+  scenario: 'browse',
+  ledger: { started: 9, dropped: 0, completed: 9, interrupted: 0, undelivered: 0 },
+  coveredUntilUs: 1,
+  waiting: 0,
+};
 for (let agent = 0; agent < agents; agent++) {
   for (const index of [0, 1]) {
     const defines = numbers.map((number) => ({

@@ -53,8 +53,8 @@ describe('the events of a run', () => {
       zeroUs: 7,
       cutUs: 3,
       lost: new Map([
-        ['a', 1],
-        ['b', 2],
+        ['a', { lastSeenUs: 1, firedUntilUs: 1 }],
+        ['b', { lastSeenUs: 2, firedUntilUs: 2 }],
       ]),
       finished: undefined,
     });

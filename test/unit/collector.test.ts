@@ -201,7 +201,7 @@ function participating(...ids: string[]) {
     runId: 'run-1',
     lastSeenUs: 0,
   }));
-  const participants = new Participants(agents, clock, () => {});
+  const participants = new Participants(agents, clock, { onChange: () => {}, onBack: () => {}, onProgress: () => {} });
   for (const agent of agents) participants.onMessage(agent, { $case: 'ready', value: { runId: 'run-1' } });
   const hear = (id: string, started: number): void => {
     const agent = agents.find((one) => one.id === id);
@@ -209,7 +209,7 @@ function participating(...ids: string[]) {
     const ledgers = [ledgerToWire(scenarioLedger('browse', { started }))];
     participants.onMessage(agent, {
       $case: 'progress',
-      value: { runId: 'run-1', elapsedUs: 0, activeVus: 1, ledgers, samplesRecorded: 0, loadEnded: false },
+      value: { runId: 'run-1', elapsedUs: 0, activeVus: 1, ledgers, samplesRecorded: 0, loadEnded: false, number: 1, epochs: 1 },
     });
   };
   return { participants, hear };

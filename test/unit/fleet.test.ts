@@ -263,6 +263,16 @@ function arranged() {
 function progress(parts: { readonly loadEnded?: boolean }): AgentMessage {
   return {
     $case: 'progress',
-    value: { runId: 'run-1', elapsedUs: 0, activeVus: 0, ledgers: [], samplesRecorded: 0, loadEnded: false, ...parts },
+    value: {
+      runId: 'run-1',
+      elapsedUs: 0,
+      activeVus: 0,
+      ledgers: [],
+      samplesRecorded: 0,
+      loadEnded: false,
+      number: 1,
+      epochs: 1,
+      ...parts,
+    },
   };
 }

@@ -30,16 +30,18 @@ describe('the participants of a run that is taken up', () => {
     ]);
   });
 
-  test('that were lost before, or are another process, or nobody, are not taken back', () => {
+  test('that were lost are lost, those that came back were; another process or nobody is not taken up', () => {
     const { participants, part, back } = arranged();
-    participants.markLost('a', 77);
-    expect(participants.onReturn(agent('a'))).toBe(false);
+    participants.markLost('a', { lastSeenUs: 77, firedUntilUs: 78 });
+    participants.markLost('b', 'came-back');
     expect(participants.onReturn({ ...agent('b'), incarnation: 'another' })).toBe(false);
     expect(participants.onReturn(agent('c'))).toBe(false);
-    expect([back, part('a').lastSeenUs, participants.lost.map(({ agent: { id } }) => id), participants.expected]).toEqual([
+    const ids = (parts: readonly { readonly agent: Agent }[]): string[] => parts.map(({ agent: { id } }) => id);
+    expect([back, part('a').lastSeenUs, ids(participants.lost), ids(participants.everLost), participants.expected]).toEqual([
       [],
       77,
       ['a'],
+      ['a', 'b'],
       new Set(['b']),
     ]);
   });
@@ -48,7 +50,11 @@ describe('the participants of a run that is taken up', () => {
 function arranged() {
   const clock = new FakeClock();
   const back: string[] = [];
-  const participants = new Participants([agent('a'), agent('b')], clock, () => {}, (one) => back.push(one.agent.id)); // prettier-ignore
+  const participants = new Participants([agent('a'), agent('b')], clock, {
+    onChange: () => {},
+    onBack: (one) => back.push(one.agent.id),
+    onProgress: () => {},
+  });
   participants.await(clock.nowUs() + AWAIT_MS * 1_000, 'the coordinator was restarted');
   const part = (id: string) => {
     const found = participants.all.find((one) => one.agent.id === id);

@@ -4,6 +4,7 @@ import type { RunEvent } from '../../shared/wire/index.ts';
 
 const CLOCK = { offsetUs: 5, uncertaintyUs: 1, samples: 8 };
 const AGENT = { id: 'a', incarnation: 'i', version: '0.1.0', labels: {}, capacity: 1 };
+const OTHER = { ...AGENT, id: 'b', incarnation: 'j' };
 const EPOCH = { number: 0, fromUs: 0, owners: ['a'] };
 const STORY: readonly RunEvent[] = [
   event('submitted', { name: 'shop', agents: 1, durationUs: 9, submissionHash: 's', workloadHash: 'w' }, 1_000),
@@ -12,7 +13,10 @@ const STORY: readonly RunEvent[] = [
   event('chore', { kind: 'setup', agent: 'a', failure: '' }),
   event('started', { zeroUs: 77, clocks: [{ agent: 'a', ...CLOCK }], setupHash: 'j' }),
   event('epoch', { number: 1, fromUs: 5, owners: ['a', 'a'] }),
-  event('agent-lost', { agent: 'b', reason: 'gone', lastSeenUs: 6 }),
+  event('agent-joined', { agent: OTHER, how: 'late' }),
+  event('agent-lost', { agent: 'b', reason: 'gone', lastSeenUs: 6, firedUntilUs: 7 }),
+  event('agent-lost', { agent: 'a', reason: 'gone', lastSeenUs: 6, firedUntilUs: 7 }),
+  event('agent-joined', { agent: AGENT, how: 'came-back' }),
   event('coordinator-restarted', { restarts: 1 }),
   event('stopping', { atUs: 8, kind: 'person', reason: 'enough' }),
   event('chore-given', { kind: 'teardown', agent: 'a' }),
@@ -31,7 +35,7 @@ describe('the fold of a run’s events', () => {
       durationUs: 9,
       submissionHash: 's',
       workloadHash: 'w',
-      agents: [AGENT],
+      agents: [AGENT, OTHER],
       epochs: [EPOCH, { number: 1, fromUs: 5, owners: ['a', 'a'] }],
       zeroUs: 77,
       clocks: new Map([['a', CLOCK]]),
@@ -39,7 +43,10 @@ describe('the fold of a run’s events', () => {
       setupAgent: 'a',
       cutUs: 8,
       stopCause: { kind: 'person', reason: 'enough' },
-      lost: new Map([['b', 6]]),
+      lost: new Map<string, unknown>([
+        ['b', { lastSeenUs: 6, firedUntilUs: 7 }],
+        ['a', 'came-back'],
+      ]),
       teardownAgent: 'a',
       teardown: 'it threw',
       restarts: 1,
@@ -50,9 +57,9 @@ describe('the fold of a run’s events', () => {
   test('of every beginning of the story knows what was said until then and nothing else', () => {
     const known = STORY.map((_, end) => folded(STORY.slice(0, end + 1)));
     expect(known.map(({ zeroUs }) => zeroUs !== undefined)).toEqual(STORY.map((_, i) => i >= 4));
-    expect(known.map(({ cutUs }) => cutUs < Infinity)).toEqual(STORY.map((_, i) => i >= 8));
-    expect(known.map(({ teardownAgent }) => teardownAgent !== undefined)).toEqual(STORY.map((_, i) => i >= 9));
-    expect(known.map(({ finished }) => finished !== undefined)).toEqual(STORY.map((_, i) => i === 11));
+    expect(known.map(({ cutUs }) => cutUs < Infinity)).toEqual(STORY.map((_, i) => i >= 11));
+    expect(known.map(({ teardownAgent }) => teardownAgent !== undefined)).toEqual(STORY.map((_, i) => i >= 12));
+    expect(known.map(({ finished }) => finished !== undefined)).toEqual(STORY.map((_, i) => i === 14));
   });
 
   test('does not change by an event that was stored twice, or that an unknown version wrote', () => {
