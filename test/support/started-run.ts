@@ -3,7 +3,9 @@ import type { Arrival } from './target.ts';
 
 /** When a run began, microseconds since the Unix epoch, on the clock that the target's log has too. */
 export function zeroUs({ bundle }: ClusterRun): number {
-  const started = (bundle.manifest.events as readonly { kind: string; detail: { zeroUs?: number } }[]).find(({ kind }) => kind === 'started');
+  const started = (bundle.manifest.events as readonly { kind: string; detail: { zeroUs?: number } }[]).find(
+    ({ kind }) => kind === 'started',
+  );
   if (started?.detail.zeroUs === undefined) throw new Error('the run has no event of its start');
   return started.detail.zeroUs;
 }
