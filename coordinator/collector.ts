@@ -145,6 +145,8 @@ export class Collector {
   }
 
   private closeComplete(): void {
+    // While nobody is waited for, somebody may come back.
+    if (this.expected.size === 0) return;
     const before = this.completeBefore();
     if (before <= this.closedBefore) return;
     this.closedBefore = before;

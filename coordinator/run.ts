@@ -1,7 +1,7 @@
 import { AppError, type Clock, type ExitCode, type Log } from '../shared/base/index.ts';
 import { amendPlan, planEndUs, spreadOwners, type Epoch } from '../shared/plan/index.ts';
 import { BundleWriter, type Snapshot } from '../shared/report/index.ts';
-import { epochToWire, planToWire, workloadHash, type CoordinatorMessage, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
+import { epochToWire, planToWire, type CoordinatorMessage, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
 import { Checkpoints, type Checkpoint } from './checkpoint.ts';
 import { Chores, type ChoresBefore } from './chores.ts';
 import { Collector } from './collector.ts';
@@ -18,7 +18,7 @@ import { Participants, type Participant } from './participants.ts';
 import type { AssignedAgent } from './run-fold.ts';
 import { agentsBefore, CatchUp, countBehind, reopenBundle, RETURN_WITHIN_US, type Resumed } from './resume.ts';
 import { settleRun, summariseRun } from './settlement.ts';
-import { storeSubmission, type Submission } from './submission.ts';
+import { storeSetup, storeSubmission, type Submission } from './submission.ts';
 
 /** From "start" to the run's zero: time for the message to reach every agent. */
 const START_MARGIN_US = 500_000;
@@ -315,8 +315,7 @@ export class Run {
     const { fleet, plane, bundleDir, clock } = this.context;
     const { participants, epochs } = this;
     if (participants === undefined || epochs === undefined) throw new Error('nobody to start');
-    const setupHash = setupJson === '' ? undefined : workloadHash(Buffer.from(setupJson));
-    if (setupHash !== undefined) await plane.putBlob(setupHash, Buffer.from(setupJson));
+    const setupHash = await storeSetup(setupJson, plane);
     this.openCollector(await BundleWriter.open(bundleDir, clock.nowUs() + START_MARGIN_US));
     this.zeroUs = clock.nowUs() + START_MARGIN_US;
     const clocks = participants.all.map(({ agent: { id, clock: estimate } }) => ({ agent: id, ...estimate }));

@@ -61,6 +61,19 @@ export async function storeSubmission(submission: Submission, plane: ResultsPlan
   return hash;
 }
 
+/** The same for what the run's setup returned, as JSON. Resolves with its name, or `undefined` for nothing. */
+export async function storeSetup(json: string, plane: ResultsPlane): Promise<string | undefined> {
+  if (json === '') return undefined;
+  const bytes = Buffer.from(json);
+  const hash = workloadHash(bytes);
+  try {
+    await plane.putBlob(hash, bytes);
+  } catch (thrown) {
+    throw AppError.from(thrown, 'NATS_UNAVAILABLE', 'what the setup returned could not be stored');
+  }
+  return hash;
+}
+
 /** Throws `AppError('SCENARIO_INVALID')` or `AppError('USAGE')` on what this coordinator cannot run. */
 export function submissionFromWire(request: SubmitRequest): Submission {
   const { plan, workload, thresholds, source, target, agents, onAgentLoss: asked, lateJoin, waitAgentsMs } = request;
