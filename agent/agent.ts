@@ -6,7 +6,9 @@ import {
   type AgentMessage,
   type AgentState,
   type Assign,
+  type ChoreDone,
   type CoordinatorMessage,
+  type Finished,
   type MachineRate,
   type Progress,
 } from '../shared/wire/index.ts';
@@ -29,11 +31,12 @@ export interface AgentOptions extends AgentIdentity {
   readonly connectTimeoutMs: number;
 }
 
-const HEARTBEAT_MS = 1_000;
+/** Twice within any lease, and more. */
+const HEARTBEAT_MS = 500;
 const REDIAL_MIN_MS = 200;
-const REDIAL_MAX_MS = 5_000;
-/** A run whose coordinator never comes back keeps its results this long. */
-const ORPHAN_KEEPS_MS = 60_000;
+const REDIAL_MAX_MS = 2_000;
+/** After its load, an agent without a coordinator keeps what is not delivered, and its last word, this long; then it is free again. */
+const ORPHAN_KEEPS_MS = 600_000;
 
 /** The life of one agent process: dial in, join, and take part in one run after another until `signal` aborts.
  *
@@ -41,8 +44,8 @@ const ORPHAN_KEEPS_MS = 60_000;
  *
  *  One agent of a run is given its setup between ready and start, and its teardown between finished and release.
  *
- *  A control stream that breaks does not stop a run under way: the plan is known to its end, results travel another way, and the
- *  agent dials in again when it is free. Throws `AppError` when it cannot join at all. */
+ *  A control stream that breaks does not stop a run under way: the plan is known to its end and results travel another way. The agent
+ *  dials in again at once, says what it is at work for, and is taken up or let go. Throws `AppError` when it cannot join at all. */
 export async function runAgent(options: AgentOptions, clock: Clock, log: Log, signal: AbortSignal): Promise<void> {
   const plane = await untilConnected(() => ResultsPlane.connect(options.natsUrl, options.agentId), options, clock, log, signal);
   if (plane === undefined) return;
@@ -73,6 +76,12 @@ class Agent {
   private stream: ControlStream | undefined;
   private assignment: Assignment | undefined;
   private run: Promise<void> | undefined;
+  private releasing = Promise.resolve();
+  /** What a coordinator must hear of the run, kept for one that comes back. */
+  private finished: Finished | undefined;
+  private choreDone: ChoreDone | undefined;
+  /** Since its stream broke in the middle of a run, until it is welcome again. */
+  private alone: { readonly over: AbortController; readonly waiting: Promise<void> } | undefined;
 
   constructor(options: AgentOptions, plane: ResultsPlane, clock: Clock, log: Log) {
     this.options = options;
@@ -81,14 +90,19 @@ class Agent {
     this.log = log;
   }
 
-  /** Serves one control stream until it ends, then waits for the run that may still be under way. */
+  /** Serves one control stream until it ends. Whatever becomes of the stream, load under way goes on. */
   async serve(stream: ControlStream, signal: AbortSignal): Promise<void> {
     const { agentId, incarnation, labels, capacity, allow, joinToken, machineRate } = this.options;
-    this.state = 'JOINING';
+    if (!this.isAtWork) this.state = 'JOINING';
     this.stream = stream;
+    const runId = this.isAtWork ? (this.assignment?.runId ?? '') : '';
+    const { state } = this;
     stream.send({
       $case: 'hello',
-      value: { agentId, incarnation, version: VERSION, labels: { ...labels }, capacity, allowList: [...allow], joinToken, machineRate },
+      value: {
+        ...{ agentId, incarnation, version: VERSION, labels: { ...labels }, capacity, allowList: [...allow], joinToken },
+        ...{ machineRate, runId, state },
+      },
     });
     const heartbeat = setInterval(() => {
       this.beat();
@@ -102,16 +116,18 @@ class Agent {
     clearInterval(heartbeat);
     this.stream = undefined;
     if (signal.aborted) return;
-    if (/NOT_AUTHORISED|VERSION_SKEW|PERMISSION_DENIED|FAILED_PRECONDITION/.test(reason)) throw new AppError('NOT_AUTHORISED', reason);
-    this.log.warn({ reason }, 'control stream lost');
-    await this.finishAlone(signal);
-    await this.clock.sleep(REDIAL_MIN_MS, signal);
+    const isRefused = /NOT_AUTHORISED|VERSION_SKEW|PERMISSION_DENIED|FAILED_PRECONDITION/.test(reason);
+    if (isRefused && !this.isAtWork) throw new AppError('NOT_AUTHORISED', reason);
+    this.log.warn({ reason, state: this.state }, 'control stream lost');
+    if (this.isAtWork) this.goOnAlone();
+    else await this.release();
+    await this.clock.sleep((isRefused ? REDIAL_MAX_MS : REDIAL_MIN_MS) * (0.5 + Math.random()), signal);
   }
 
   async receive(message: CoordinatorMessage): Promise<void> {
     switch (message.$case) {
       case 'welcome':
-        this.move('welcomed');
+        this.welcome();
         this.log.info({ coordinatorVersion: message.value.coordinatorVersion }, 'joined');
         return;
       case 'assign':
@@ -122,11 +138,19 @@ class Agent {
         this.start(message.value.runId, message.value.atAgentClockUs);
         return;
       case 'chore':
-        if (this.assignment?.runId === message.value.runId)
-          this.send({ $case: 'choreDone', value: await this.assignment.doChore(message.value) });
+        if (this.assignment?.runId === message.value.runId) {
+          this.choreDone = await this.assignment.doChore(message.value);
+          this.send({ $case: 'choreDone', value: this.choreDone });
+        }
         return;
       case 'stop':
         if (this.assignment?.runId === message.value.runId) this.assignment.stop(message.value.atUs);
+        return;
+      case 'newEpoch':
+        if (this.assignment?.runId === message.value.runId) this.assignment.amend(message.value);
+        return;
+      case 'heard':
+        if (this.assignment?.runId === message.value.runId) this.assignment.heard(message.value.number);
         return;
       case 'release':
         if (this.assignment?.runId === message.value.runId) await this.release();
@@ -140,18 +164,47 @@ class Agent {
   }
 
   async close(): Promise<void> {
+    this.alone?.over.abort();
+    await this.alone?.waiting;
     await this.release();
+  }
+
+  /** It makes load, or has made it and is not released yet. */
+  private get isAtWork(): boolean {
+    return this.state === 'RUNNING' || this.state === 'DRAINING';
+  }
+
+  private welcome(): void {
+    this.alone?.over.abort();
+    if (!this.isAtWork) {
+      this.move('welcomed');
+      return;
+    }
+    // Whoever listens now may not be whom it was told.
+    if (this.choreDone !== undefined) this.send({ $case: 'choreDone', value: this.choreDone });
+    if (this.finished !== undefined) this.send({ $case: 'finished', value: this.finished });
+    this.beat();
   }
 
   private async prepare(assign: Assign): Promise<void> {
     const { runId } = assign;
+    const { stream } = this;
+    // The run before may not be let go entirely yet.
+    await this.releasing;
     this.move('assigned');
     try {
       const isAllowed = createAllowList(this.options.allow);
-      this.assignment = await Assignment.prepare(assign, this.options, this.plane, this.clock, isAllowed);
+      const assignment = await Assignment.prepare(assign, this.options, this.plane, this.clock, isAllowed);
+      if (this.stream !== stream) {
+        // Whoever asked for it is gone, and has forgotten this agent.
+        await assignment.release();
+        return;
+      }
+      this.assignment = assignment;
       this.send({ $case: 'ready', value: { runId } });
       this.log.info({ runId }, 'ready for a run');
     } catch (thrown) {
+      if (this.stream !== stream) return;
       // Whatever keeps this agent from taking part is the coordinator's to know and to tell; the agent stays available.
       const scriptThrew = thrown instanceof AppError && thrown.code === 'SCRIPT_THREW';
       this.log.error({ runId, reason: reasonOf(thrown) }, 'cannot take part in a run');
@@ -172,41 +225,52 @@ class Agent {
       })
       .then((finished) => {
         this.log.info({ ...finished }, 'finished');
+        if (this.assignment !== assignment) return;
+        this.finished = finished;
         this.send({ $case: 'finished', value: finished });
       });
+    // In mid-run it may fire only when it has been heard.
+    this.beat();
   }
 
-  private async release(): Promise<void> {
+  private release(): Promise<void> {
+    this.releasing = this.releasing.then(() => this.letGo());
+    return this.releasing;
+  }
+
+  private async letGo(): Promise<void> {
     const { assignment, run } = this;
     if (assignment === undefined) return;
     this.assignment = undefined;
     this.run = undefined;
+    this.finished = undefined;
+    this.choreDone = undefined;
     await assignment.release();
     await run;
     if (this.state !== 'JOINING') this.move('released');
     this.log.info({ runId: assignment.runId }, 'released');
   }
 
-  /** Without a coordinator: the load goes on as planned, and what it measured is delivered if that is possible at all. An agent that is
-   *  told to end meanwhile does: whoever killed a coordinator with its agents' parent wants no load that goes on by itself. */
-  private async finishAlone(signal: AbortSignal): Promise<void> {
-    const { run } = this;
-    if (run !== undefined) {
-      const waited = new AbortController();
-      const over = AbortSignal.any([signal, waited.signal]);
-      await Promise.race([run, this.loadEnded(over).then(() => this.clock.sleep(ORPHAN_KEEPS_MS, over))]);
-      waited.abort();
-    }
-    await this.release();
+  /** Without a coordinator the load goes on as planned, and what it measured is delivered if that is possible at all. Then its last word
+   *  is kept for whoever asks, for a limited time. */
+  private goOnAlone(): void {
+    if (this.alone?.over.signal.aborted === false) return;
+    const over = new AbortController();
+    this.alone = { over, waiting: this.untilGivenUp(over.signal) };
   }
 
-  private async loadEnded(signal: AbortSignal): Promise<void> {
-    while (this.state === 'RUNNING' && !signal.aborted) await this.clock.sleep(HEARTBEAT_MS, signal);
+  private async untilGivenUp(over: AbortSignal): Promise<void> {
+    while (this.state === 'RUNNING' && !over.aborted) await this.clock.sleep(HEARTBEAT_MS, over);
+    await this.clock.sleep(ORPHAN_KEEPS_MS, over);
+    if (over.aborted) return;
+    this.log.warn({ runId: this.assignment?.runId, afterS: ORPHAN_KEEPS_MS / 1000 }, 'nobody came for the results of a run');
+    await this.release();
   }
 
   private beat(): void {
     const { assignment } = this;
-    this.send({ $case: 'progress', value: assignment?.progress ?? IDLE });
+    this.send({ $case: 'progress', value: assignment?.beat() ?? IDLE });
+    if (assignment?.isHolding === true) this.log.warn({ runId: assignment.runId }, 'holding fire: nobody hears this agent');
     if (assignment?.outboxFailure !== undefined) this.log.warn({ reason: assignment.outboxFailure }, 'results wait for NATS');
   }
 
@@ -221,7 +285,7 @@ class Agent {
   }
 }
 
-const IDLE: Progress = { runId: '', elapsedUs: 0, activeVus: 0, ledgers: [], samplesRecorded: 0, loadEnded: false };
+const IDLE: Progress = { runId: '', elapsedUs: 0, activeVus: 0, ledgers: [], samplesRecorded: 0, loadEnded: false, number: 0, epochs: 0 };
 
 /** Tries until it works, `connectTimeoutMs` have passed (then the last error is thrown) or `signal` aborts (then `undefined`). */
 async function untilConnected<T>(

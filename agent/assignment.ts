@@ -9,6 +9,7 @@ import {
   type Chore,
   type ChoreDone,
   type Finished,
+  type NewEpoch,
   type Progress,
   type ResultsPlane,
 } from '../shared/wire/index.ts';
@@ -23,6 +24,8 @@ import { StoredFiles } from './stored-files.ts';
 
 /** Iterations under way when a run is stopped have this long to end by themselves. */
 const STOP_GRACE_US = 5_000_000;
+/** Past this many unanswered heartbeats they are forgotten; a lease is long over by then. */
+const UNANSWERED_MAX = 32;
 
 /** One agent's part in one run: the engine that makes the load and the outbox that carries its results. */
 export class Assignment {
@@ -32,6 +35,10 @@ export class Assignment {
   private readonly chores: ChoreContext;
   private readonly storedFiles: StoredFiles;
   private readonly releasing = new AbortController();
+  private readonly clock: Clock;
+  /** Heartbeats that nobody has answered yet: number and when it was sent. */
+  private readonly unanswered = new Map<number, number>();
+  private heartbeats = 0;
   private isLoadEnded = false;
 
   /** Fetches and loads everything the run needs. Throws `AppError` when it cannot take part. */
@@ -50,19 +57,23 @@ export class Assignment {
     const obstacle = tooFewFiles(plan, epochs, identity.agentId, workload.http.connections, openFilesMax());
     if (obstacle !== undefined) throw new AppError('AGENT_REFUSED', obstacle);
     const storedFiles = await StoredFiles.fetch(workload, (hash) => plane.getBlob(hash));
+    let engine: Engine | undefined;
     const outbox = new Outbox(async (sequence, sealed) => {
       const key = { agent: identity.agentId, incarnation: identity.incarnation, sequence };
+      const saidUs = clock.nowUs();
       await plane.publishBatch(runId, key, encodeBatch({ key, ...sealed }));
+      engine?.stored(saidUs);
     }, clock);
     const setup = new SetupResult();
     try {
       const script = workload.script === undefined ? undefined : await loadScript(workload.script);
-      const engine = await Engine.prepare({
+      engine = await Engine.prepare({
         agentId: identity.agentId,
         plan,
         script,
         setup,
         epochs,
+        lease: assign.lease,
         workload,
         storedFiles,
         clock,
@@ -81,6 +92,7 @@ export class Assignment {
 
   private constructor(runId: string, engine: Engine, outbox: Outbox, chores: ChoreContext & { readonly storedFiles: StoredFiles }) {
     this.chores = chores;
+    this.clock = chores.clock;
     this.storedFiles = chores.storedFiles;
     this.runId = runId;
     this.engine = engine;
@@ -124,8 +136,24 @@ export class Assignment {
     await this.outbox.abandon();
   }
 
-  get progress(): Progress {
-    const { engine, runId } = this;
+  amend({ epoch }: NewEpoch): void {
+    if (epoch !== undefined) this.engine.amend(epochFromWire(epoch));
+  }
+
+  /** The coordinator has heard the heartbeat of this number. */
+  heard(number: number): void {
+    const saidUs = this.unanswered.get(number);
+    if (saidUs === undefined) return;
+    for (const earlier of this.unanswered.keys()) if (earlier <= number) this.unanswered.delete(earlier);
+    this.engine.heard(saidUs);
+  }
+
+  /** The next heartbeat. */
+  beat(): Progress {
+    const { engine, runId, unanswered } = this;
+    // Answers that never come must not pile up.
+    if (unanswered.size > UNANSWERED_MAX) unanswered.clear();
+    unanswered.set(++this.heartbeats, this.clock.nowUs());
     const elapsedUs = Number.isFinite(engine.elapsedUs) ? engine.elapsedUs : 0;
     return {
       runId,
@@ -134,7 +162,14 @@ export class Assignment {
       ledgers: engine.ledgers.map(ledgerToWire),
       samplesRecorded: engine.samplesRecorded,
       loadEnded: this.isLoadEnded,
+      number: this.heartbeats,
+      epochs: engine.epochCount,
     };
+  }
+
+  /** True while it holds its fire because nobody hears it. */
+  get isHolding(): boolean {
+    return !this.isLoadEnded && !this.engine.mayFire;
   }
 
   /** Why results are not getting through, while they are not. */

@@ -20,6 +20,9 @@ export async function openControlStream(address: string, onMessage: (message: Co
     // Finds a peer that vanished without a word.
     'grpc.keepalive_time_ms': 5_000,
     'grpc.keepalive_timeout_ms': 5_000,
+    // A coordinator that is restarted is found again soon, also within one attempt to dial.
+    'grpc.initial_reconnect_backoff_ms': 200,
+    'grpc.max_reconnect_backoff_ms': 2_000,
   });
   await new Promise<void>((resolve, reject) => {
     client.waitForReady(Date.now() + DIAL_TIMEOUT_MS, (error) => {

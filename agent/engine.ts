@@ -7,6 +7,7 @@ import type { ThrownByScript } from './flow/script-errors.ts';
 import type { LoadedScript } from './flow/script-module.ts';
 import type { SetupResult } from './flow/setup-result.ts';
 import { HealthMonitor } from './health.ts';
+import { Lease, type LeaseTerms } from './lease.ts';
 import { LoopWatch, type LoopBlock } from './loop-watch.ts';
 import type { SealedInterval } from './outbox.ts';
 import { Pacer } from './pacer.ts';
@@ -19,7 +20,10 @@ import { createRecorder } from './warm-up.ts';
 export interface EngineOptions {
   readonly agentId: string;
   readonly plan: Plan;
+  /** Those known so far; `amend` adds to them. */
   readonly epochs: readonly Epoch[];
+  /** Until when the agent may fire; absent: whatever happens. */
+  readonly lease?: LeaseTerms | undefined;
   readonly workload: Workload;
   /** The workload's script, where it is loaded already. */
   readonly script?: LoadedScript | undefined;
@@ -46,8 +50,10 @@ export interface EngineResult {
   readonly scriptErrors: number;
   /** Where scenario code kept the loop to itself. */
   readonly blocks: readonly LoopBlock[];
-  /** How late the run's zero was noticed, microseconds. */
+  /** How late the run's zero was noticed, microseconds; -1 for one that joined after it. */
   readonly startErrorUs: number;
+  /** Iterations begun that an epoch, heard of too late, had given to another agent. */
+  readonly astray: number;
 }
 
 /** So long before the run's zero there is time to put the heap in order. */
@@ -64,6 +70,8 @@ export class Engine {
   private readonly health: HealthMonitor;
   private readonly pacer: Pacer;
   private readonly intervalUs: number;
+  private readonly epochs: Epoch[];
+  private readonly lease: Lease;
   private executors: readonly Executor[] = [];
   private zeroUs = Infinity;
   /** Intervals sealed so far; also the index of the one being filled. */
@@ -91,6 +99,8 @@ export class Engine {
 
   private constructor(options: EngineOptions, http: HttpContext, recorder: Recorder, begin: (zeroUs: number) => void, flows: ReadyFlows) {
     this.options = options;
+    this.epochs = [...options.epochs];
+    this.lease = new Lease(options.lease);
     this.http = http;
     this.recorder = recorder;
     this.beginRecording = begin;
@@ -103,9 +113,13 @@ export class Engine {
   /** Runs the whole plan from `zeroUs` (agent clock) and resolves when its last iteration is over and sealed. Call once. */
   async run(zeroUs: number): Promise<EngineResult> {
     this.zeroUs = zeroUs;
+    const lateUs = this.options.clock.nowUs() - zeroUs;
+    // One that joins in mid-run has fired nothing yet, and must be heard before it may.
+    if (lateUs <= 0) this.lease.heard(zeroUs);
     this.beginRecording(zeroUs);
     this.recorder.zeroUs = zeroUs;
-    this.boundaryUs = zeroUs + this.intervalUs;
+    this.interval = Math.max(0, Math.floor(lateUs / this.intervalUs));
+    this.boundaryUs = zeroUs + (this.interval + 1) * this.intervalUs;
     const { origin } = this.flows.scriptErrors;
     // Only functions can block the loop in a place that nobody knows.
     const watch = origin === undefined ? undefined : new LoopWatch(origin);
@@ -130,7 +144,8 @@ export class Engine {
       thrown: this.flows.scriptErrors.distinct,
       scriptErrors: this.flows.scriptErrors.count,
       blocks: watch?.blocks ?? [],
-      startErrorUs: this.startErrorUs,
+      startErrorUs: lateUs > 0 ? -1 : this.startErrorUs,
+      astray: this.executors.reduce((sum, { astray }) => sum + astray, 0),
     };
   }
 
@@ -146,6 +161,39 @@ export class Engine {
   stop(atUs: number, graceUs: number): void {
     for (const executor of this.executors) executor.stop(atUs, graceUs);
     this.pacer.wake();
+  }
+
+  /** Takes in the next epoch. One that is known already, or for which others are missing, changes nothing: `epochCount` says what is. */
+  amend(epoch: Epoch): void {
+    if (epoch.number !== this.epochs.length) return;
+    // What is due by what was known so far is not a matter of the new epoch.
+    this.pacer.flush();
+    this.epochs.push(epoch);
+    for (const executor of this.executors) executor.amend(this.epochs);
+    this.pacer.wake();
+  }
+
+  get epochCount(): number {
+    return this.epochs.length;
+  }
+
+  /** The coordinator has heard what was said at `saidUs` (agent clock). */
+  heard(saidUs: number): void {
+    const isHolding = !this.mayFire;
+    // What fell due without a lease is forfeited before there is a new one.
+    if (isHolding) this.pacer.flush();
+    this.lease.heard(saidUs);
+    if (isHolding) this.pacer.wake();
+  }
+
+  /** The results plane has stored what was said at `saidUs`. */
+  stored(saidUs: number): void {
+    this.lease.stored(saidUs, this.options.clock.nowUs());
+  }
+
+  /** False while nobody has heard of this agent for so long that its share may be somebody else's. */
+  get mayFire(): boolean {
+    return this.zeroUs === Infinity || this.lease.holds(this.options.clock.nowUs());
   }
 
   /** Run-relative, microseconds; negative before the start. */
@@ -168,7 +216,8 @@ export class Engine {
   }
 
   private executor(scenario: PlannedScenario): Executor {
-    const { plan, epochs, agentId, clock } = this.options;
+    const { epochs } = this;
+    const { plan, agentId, clock } = this.options;
     const recorder = this.recorder.scenario(scenario.name);
     const around = {
       clock,
@@ -190,6 +239,7 @@ export class Engine {
       observeLag: (lagUs) => {
         this.health.observeLag(lagUs);
       },
+      mayBegin: (elapsedUs) => this.lease.holds(this.zeroUs + elapsedUs),
     });
     return executor;
   }

@@ -34,6 +34,11 @@ export class Pacer {
     if (!this.isClosed) this.run(this.clock.nowUs(), false);
   };
 
+  /** Runs a turn that leaves nothing due: for whoever is about to change what is. */
+  flush(): void {
+    if (!this.isClosed) this.run(this.clock.nowUs(), true);
+  }
+
   /** For whoever just read the clock anyway (a response arrived): fires what is due without waiting for the next wake-up. */
   notice(nowUs: number): void {
     if (nowUs >= this.dueUs && !this.isClosed) this.run(nowUs, false);

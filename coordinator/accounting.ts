@@ -1,4 +1,5 @@
 import {
+  amendScenario,
   createSchedule,
   isOpen,
   ownedIterations,
@@ -9,7 +10,7 @@ import {
   type PlannedScenario,
   type Schedule,
 } from '../shared/plan/index.ts';
-import type { Ledger, SampleLedger, ScenarioLedger } from '../shared/stats/index.ts';
+import { EMPTY_AGENT_LEDGER, type Ledger, type SampleLedger, type ScenarioLedger } from '../shared/stats/index.ts';
 
 /** What is known of one agent's part when a run is settled. */
 export interface AgentAccount {
@@ -19,7 +20,8 @@ export interface AgentAccount {
   readonly samplesRecorded: number;
   /** It ended its part: what it says is final. */
   readonly isFinal: boolean;
-  /** Run-relative instant of its last sign of life, microseconds. Only of interest when it is not final. */
+  /** Run-relative instant of its last sign of life, or until which it may have fired unheard, microseconds. Only of interest when it is
+   *  not final. */
   readonly lastSeenUs: number;
 }
 
@@ -39,24 +41,25 @@ export function settle(
   const sum = { planned: 0, started: 0, dropped: 0, undelivered: 0, unknown: 0, completed: 0, interrupted: 0 };
   for (const scenario of plan.scenarios) {
     const { load } = scenario;
-    const schedule = isOpen(load) ? createSchedule(scenario, plan.seed) : undefined;
+    const schedule = isOpen(load) ? createSchedule(amendScenario(scenario, epochs), plan.seed) : undefined;
     // What a cut kept a closed load from beginning was no longer planned.
     const counted = isOpen(load) || cutUs !== Infinity ? undefined : plannedIterations(load);
     if (schedule !== undefined) sum.planned += plannedBefore(schedule, cutUs);
     else if (counted !== undefined) sum.planned += counted;
     for (const account of accounts) {
       const said = account.ledgers.find((one) => one.scenario === scenario.name)?.ledger;
-      const { started, dropped, completed, interrupted } = said ?? NOTHING;
+      const { started, dropped, undelivered, completed, interrupted } = said ?? EMPTY_AGENT_LEDGER;
+      const accounted = started + dropped + undelivered;
       sum.started += started;
       sum.dropped += dropped;
+      sum.undelivered += undelivered;
       sum.completed += completed;
       sum.interrupted += account.isFinal ? interrupted : started - completed;
       if (schedule === undefined) {
-        if (counted === undefined) sum.planned += started + dropped;
-        else if (!account.isFinal) sum.unknown += ownedBy(account.agent, scenario, epochs) - started - dropped;
+        if (counted === undefined) sum.planned += accounted;
+        else if (!account.isFinal) sum.unknown += ownedBy(account.agent, scenario, epochs) - accounted;
       } else if (!account.isFinal) {
         const own = shareOf(scenario, schedule, epochs, account, cutUs);
-        const accounted = started + dropped;
         const seen = Math.max(own.untilLastSeen, accounted);
         sum.unknown += seen - accounted;
         // More than its share is no debt: an agent that fired past a stop leaves an imbalance, which says so.
@@ -69,8 +72,6 @@ export function settle(
   const missing = Math.max(0, recorded - samples.merged);
   return { ...sum, samples: { recorded, merged: samples.merged, missing, duplicate: samples.duplicate } };
 }
-
-const NOTHING = { started: 0, dropped: 0, completed: 0, interrupted: 0 };
 
 /** Arrivals of the whole plan with instants before `cutUs`. */
 export function plannedBefore(schedule: Schedule, cutUs: number): number {

@@ -1,7 +1,15 @@
 import { reasonOf, type Log } from '../shared/base/index.ts';
 import { loadEndUs, type Plan } from '../shared/plan/index.ts';
 import { responseOf, type BundleWriter } from '../shared/report/index.ts';
-import { countingOf, HealthWatch, ThresholdWatch, type Threshold, type Verdict } from '../shared/sla/index.ts';
+import {
+  countingOf,
+  HealthWatch,
+  ThresholdWatch,
+  type SavedHealth,
+  type SavedThresholdWatch,
+  type Threshold,
+  type Verdict,
+} from '../shared/sla/index.ts';
 import {
   addEncoded,
   Histogram,
@@ -11,17 +19,28 @@ import {
   type AddResult,
   type Batch,
   type MergedInterval,
+  type SavedRollup,
   type Series,
 } from '../shared/stats/index.ts';
 
 /** Intervals over which the live percentiles are taken. */
 const LIVE_INTERVALS = 3;
 
+/** A collector at rest, as JSON can hold it. What it shows of the last intervals is not in it: the next ones bring that back. */
+export interface SavedCollector {
+  readonly rollup: SavedRollup;
+  readonly thresholds: SavedThresholdWatch;
+  readonly health: readonly SavedHealth[];
+  /** `null` for all intervals there can be. */
+  readonly closedBefore: number | null;
+  readonly refused: readonly string[];
+}
+
 /** Takes every batch of a run: adds it to the totals, closes intervals that all agents have delivered, writes them to the bundle and
  *  judges the thresholds. Everything here is synchronous, so a batch is acknowledged only when it is in. */
 export class Collector {
   readonly health = new HealthWatch();
-  private readonly rollup = new Rollup();
+  private readonly rollup: Rollup;
   private readonly thresholds: ThresholdWatch;
   private readonly bundle: BundleWriter;
   private readonly intervalUs: number;
@@ -40,11 +59,29 @@ export class Collector {
   /** Batches that could not be added, in words; each one's samples will be missing. */
   readonly refused: string[] = [];
 
-  constructor(plan: Plan, thresholds: readonly Threshold[], bundle: BundleWriter, log: Log) {
+  /** `saved`: what another collector of the same plan and thresholds came to. Law: from there on it is as if it had taken everything itself. */
+  constructor(plan: Plan, thresholds: readonly Threshold[], bundle: BundleWriter, log: Log, saved?: SavedCollector) {
     this.intervalUs = plan.intervalMs * 1000;
     this.thresholds = new ThresholdWatch(thresholds, this.intervalUs, loadEndUs(plan), countingOf(plan.scenarios));
     this.bundle = bundle;
     this.log = log;
+    this.rollup = saved === undefined ? new Rollup() : Rollup.restore(saved.rollup);
+    if (saved === undefined) return;
+    this.thresholds.restore(saved.thresholds);
+    this.health.restore(saved.health);
+    this.closedBefore = saved.closedBefore ?? Infinity;
+    this.refused.push(...saved.refused);
+  }
+
+  save(): SavedCollector {
+    const { rollup, thresholds, health, closedBefore, refused } = this;
+    return {
+      rollup: rollup.save(),
+      thresholds: thresholds.save(),
+      health: health.save(),
+      closedBefore: Number.isFinite(closedBefore) ? closedBefore : null,
+      refused: [...refused],
+    };
   }
 
   expect(agents: ReadonlySet<string>): void {
@@ -93,9 +130,9 @@ export class Collector {
     return this.rollup.agents();
   }
 
-  /** Whether the agent's last batch is in. */
-  hasFinal(agent: string): boolean {
-    return this.ends.get(agent) === Infinity;
+  /** Whether the last batch of an agent process is in, and all before it: a batch that had to be sent again may come after the last. */
+  isComplete({ id, incarnation }: { readonly id: string; readonly incarnation: string }): boolean {
+    return this.ends.get(id) === Infinity && this.rollup.isWhole(id, incarnation);
   }
 
   /** Response times of the last closed intervals. */
@@ -140,6 +177,8 @@ export class Collector {
   }
 
   private closeComplete(): void {
+    // While nobody is waited for, somebody may come back.
+    if (this.expected.size === 0) return;
     const ends = [...this.expected].map((agent) => this.ends.get(agent) ?? 0);
     const before = ends.reduce((least, end) => Math.min(least, end), Infinity);
     if (before > this.closedBefore) {

@@ -3,10 +3,15 @@ import { join } from 'node:path';
 import { AppError, type Clock, type Log } from '../shared/base/index.ts';
 import { endUs } from '../shared/plan/index.ts';
 import type { Snapshot } from '../shared/report/index.ts';
-import { ResultsPlane, type RunEvent, type StreamOptions } from '../shared/wire/index.ts';
+import { ResultsPlane, type StreamOptions } from '../shared/wire/index.ts';
+import { EventOutbox } from './event-outbox.ts';
 import { Fleet, type Agent } from './fleet.ts';
+import type { LiveChange, ScaleRequest } from './live-control.ts';
 import type { Outcome } from './outcome.ts';
+import { entryOf, outcomeOf, type RunEntry } from './past-runs.ts';
+import { loadResumed, type Resumed } from './resume.ts';
 import { Run } from './run.ts';
+import { foldRuns, type RunHistory } from './run-fold.ts';
 import type { Submission } from './submission.ts';
 
 export interface CoordinatorOptions {
@@ -17,23 +22,13 @@ export interface CoordinatorOptions {
   readonly stream: StreamOptions;
   /** How long results may still arrive after the last agent's load has ended. */
   readonly drainTimeoutMs: number;
+  /** Whether runs are taken up that another coordinator left behind. */
+  readonly takesUp: boolean;
 }
 
 /** What is told to somebody who watches a run. */
 export type WatchItem =
   { readonly kind: 'snapshot'; readonly snapshot: Snapshot } | { readonly kind: 'outcome'; readonly outcome: Outcome };
-
-/** A run as it is listed. */
-export interface RunEntry {
-  readonly runId: string;
-  readonly name: string;
-  readonly state: Snapshot['state'];
-  readonly submittedAtMs: number;
-  readonly elapsedUs: number;
-  readonly durationUs: number;
-  readonly agents: number;
-  readonly exitCode: number | undefined;
-}
 
 /** Runs kept in memory after their end; older ones are still on disk. */
 const RUNS_KEPT = 200;
@@ -46,28 +41,33 @@ export class Coordinator {
   private readonly log: Log;
   private readonly fleet: Fleet;
   private readonly runs = new Map<string, ActiveRun>();
-  /** Runs of earlier processes, as the stream tells them. */
-  private readonly past: readonly RunEntry[];
+  /** Runs of other processes, as the stream tells them. */
+  private readonly past = new Map<string, RunHistory>();
+  /** Runs that wait to be taken up. */
+  private readonly left: Resumed[] = [];
+  private readonly eventOutbox: EventOutbox;
   private readonly beating: NodeJS.Timeout;
 
-  /** Throws `AppError` when NATS cannot be reached or keeps no stream. */
+  /** Reads what became of earlier runs. Throws `AppError` when NATS cannot be reached or keeps no stream. */
   static async start(options: CoordinatorOptions, clock: Clock, log: Log): Promise<Coordinator> {
     const plane = await ResultsPlane.connect(options.natsUrl, 'coordinator');
     try {
       await plane.ensureStream(options.stream);
-      return new Coordinator(options, plane, clock, log, pastRuns(await plane.events()));
+      const coordinator = new Coordinator(options, plane, clock, log);
+      for (const history of foldRuns(await plane.events()).values()) await coordinator.remember(history);
+      return coordinator;
     } catch (thrown) {
       await plane.close();
       throw thrown;
     }
   }
 
-  private constructor(options: CoordinatorOptions, plane: ResultsPlane, clock: Clock, log: Log, past: readonly RunEntry[]) {
+  private constructor(options: CoordinatorOptions, plane: ResultsPlane, clock: Clock, log: Log) {
     this.options = options;
     this.plane = plane;
     this.clock = clock;
     this.log = log;
-    this.past = past;
+    this.eventOutbox = new EventOutbox((event, id) => plane.publishEvent(event, id), clock, log);
     this.fleet = new Fleet(clock, log, options.joinToken);
     this.beating = setInterval(() => {
       this.fleet.beat();
@@ -95,40 +95,39 @@ export class Coordinator {
   /** Begins a run and returns its id at once. */
   submit(submission: Submission): string {
     const runId = newRunId(this.clock);
-    const active = new ActiveRun(
-      runId,
-      submission,
-      this.clock.nowUs(),
-      (onSnapshot) =>
-        new Run({
-          runId,
-          submission,
-          fleet: this.fleet,
-          plane: this.plane,
-          bundleDir: this.bundleDir(runId),
-          drainTimeoutMs: this.options.drainTimeoutMs,
-          clock: this.clock,
-          log: this.log,
-          onSnapshot,
-        }),
-    );
-    this.runs.set(runId, active);
-    this.forgetOldest();
+    this.conduct(runId, submission, this.clock.nowUs());
     this.log.info({ runId, name: submission.plan.name }, 'run submitted');
     return runId;
   }
 
   /** Snapshots from now on, then the outcome. Throws `AppError('RUN_UNKNOWN')`. */
   watch(runId: string, onItem: (item: WatchItem) => void): () => void {
-    return this.find(runId).watch(onItem);
+    const past = this.past.get(runId);
+    if (past?.finished === undefined) return this.find(runId).watch(onItem);
+    void outcomeOf(past, past.finished, this.bundleDir(runId)).then((outcome) => {
+      onItem({ kind: 'outcome', outcome });
+    });
+    return () => undefined;
   }
 
   stop(runId: string, reason: string): void {
     this.find(runId).run.stop({ kind: 'person', reason });
   }
 
+  scale(runId: string, request: ScaleRequest): LiveChange {
+    return this.find(runId).run.control.scale(request);
+  }
+
+  pause(runId: string): LiveChange {
+    return this.find(runId).run.control.pause();
+  }
+
+  resume(runId: string): LiveChange {
+    return this.find(runId).run.control.resume();
+  }
+
   list(): RunEntry[] {
-    return [...this.past, ...[...this.runs.values()].map((active) => active.entry)];
+    return [...[...this.past.values()].map(entryOf), ...[...this.runs.values()].map((active) => active.entry)];
   }
 
   /** Folder of a run's bundle. Throws `AppError('RUN_UNKNOWN')`. */
@@ -147,7 +146,46 @@ export class Coordinator {
   async close(): Promise<void> {
     await this.endRuns();
     clearInterval(this.beating);
+    await this.eventOutbox.close();
     await this.plane.close();
+  }
+
+  /** Goes on with every run that another coordinator left in its middle. To be called when agents can dial in, and before the first does: it
+   *  would be told that its run is over. */
+  takeUp(): void {
+    for (const resumed of this.left.splice(0)) {
+      const { runId, name, submittedAtMs } = resumed.history;
+      this.past.delete(runId);
+      this.conduct(runId, resumed.submission, submittedAtMs * 1000, resumed);
+      this.log.info({ runId, name, fromSequence: resumed.checkpoint?.sequence ?? 0 }, 'run taken up');
+    }
+  }
+
+  /** Keeps in mind what is known of a run, and prepares to take it up when nobody else conducts it. */
+  private async remember(history: RunHistory): Promise<void> {
+    const { runId, name, zeroUs, finished } = history;
+    const past = { ...history, events: [] };
+    this.past.set(runId, past);
+    if (finished !== undefined || !this.options.takesUp || (await this.plane.isOwned(runId))) return;
+    try {
+      if (zeroUs === undefined) throw new AppError('COORDINATOR_UNAVAILABLE', 'the coordinator was restarted before the run had begun');
+      this.left.push(await loadResumed({ ...history, zeroUs }, this.plane, this.bundleDir(runId), this.log));
+    } catch (thrown) {
+      const { exitCode, message } = AppError.from(thrown, 'NATS_UNAVAILABLE', 'the run cannot be taken up');
+      this.log.error({ runId, name, reason: message }, 'run given up');
+      this.eventOutbox.add({ runId, atMs: this.clock.nowUs() / 1000, kind: 'finished', detail: { exitCode, message, elapsedUs: 0 } });
+      this.past.set(runId, { ...past, finished: { exitCode, message, elapsedUs: 0 } });
+    }
+  }
+
+  private conduct(runId: string, submission: Submission, submittedUs: number, resumed?: Resumed): void {
+    const { fleet, plane, eventOutbox, clock, log } = this;
+    const { drainTimeoutMs } = this.options;
+    const around = { fleet, plane, eventOutbox, clock, log, drainTimeoutMs, bundleDir: this.bundleDir(runId) };
+    const disown = plane.ownRun(runId);
+    const create = (onSnapshot: (snapshot: Snapshot) => void): Run => new Run({ runId, submission, resumed, onSnapshot, ...around });
+    this.runs.set(runId, new ActiveRun(runId, submission, submittedUs, create, disown));
+    this.forgetOldest();
   }
 
   private find(runId: string): ActiveRun {
@@ -179,7 +217,13 @@ class ActiveRun {
   private latest: Snapshot | undefined;
   private outcome: Outcome | undefined;
 
-  constructor(runId: string, submission: Submission, submittedUs: number, create: (onSnapshot: (snapshot: Snapshot) => void) => Run) {
+  constructor(
+    runId: string,
+    submission: Submission,
+    submittedUs: number,
+    create: (onSnapshot: (snapshot: Snapshot) => void) => Run,
+    onEnd: () => void,
+  ) {
     this.runId = runId;
     this.submission = submission;
     this.submittedUs = submittedUs;
@@ -189,6 +233,7 @@ class ActiveRun {
     });
     this.done = this.run.conduct().then((outcome) => {
       this.outcome = outcome;
+      onEnd();
       this.tell({ kind: 'outcome', outcome });
     });
   }
@@ -227,20 +272,4 @@ function newRunId(clock: Clock): string {
 
 function unknownRun(runId: string): AppError {
   return new AppError('RUN_UNKNOWN', `no run ${runId} here; "muster runs" lists them`);
-}
-
-/** What the stream tells of runs that ended, or were cut short, before this process began. */
-function pastRuns(events: readonly RunEvent[]): RunEntry[] {
-  const runs = new Map<string, RunEntry>();
-  for (const { runId, kind, atMs, detail } of events) {
-    if (kind === 'submitted') {
-      const name = typeof detail['name'] === 'string' ? detail['name'] : '';
-      runs.set(runId, { runId, name, state: 'finished', submittedAtMs: atMs, elapsedUs: 0, durationUs: 0, agents: 0, exitCode: undefined });
-    }
-    const run = runs.get(runId);
-    if (run === undefined) continue;
-    if (kind === 'assigned' && Array.isArray(detail['agents'])) runs.set(runId, { ...run, agents: detail['agents'].length });
-    if (kind === 'finished' && typeof detail['exitCode'] === 'number') runs.set(runId, { ...run, exitCode: detail['exitCode'] });
-  }
-  return [...runs.values()];
 }

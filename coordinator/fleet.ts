@@ -33,6 +33,8 @@ export interface FleetListener {
   onMessage(agent: Agent, message: AgentMessage): void;
   /** The stream broke or fell silent. */
   onLost(agent: Agent, reason: string): void;
+  /** A process that is at work for this run, says it, has dialled in again. False when the run no longer counts on it. */
+  onReturn(agent: Agent): boolean;
 }
 
 const HEARTBEAT_MS = 1_000;
@@ -79,10 +81,10 @@ export class Fleet {
     if (known !== undefined) this.leave(known, 'it dialled in again');
     const member = new Member(hello, send, hangUp, this.clock.nowUs());
     this.members.set(member.id, member);
-    this.move(member, 'welcomed');
     send({ $case: 'welcome', value: { coordinatorVersion: VERSION, heartbeatMs: HEARTBEAT_MS } });
+    this.takeUp(member, hello);
     member.pingOften(this.clock.nowUs());
-    this.log.info({ agent: member.id, version: member.version }, 'agent joined');
+    this.log.info({ agent: member.id, version: member.version, runId: member.runId }, 'agent joined');
     this.notify();
     return member;
   }
@@ -192,6 +194,19 @@ export class Fleet {
       signal.removeEventListener('abort', wake);
     }
     return true;
+  }
+
+  /** An agent that comes in the middle of a run goes on in it, or is told that the run is over for it. */
+  private takeUp(member: Member, { runId, state }: Hello): void {
+    const listener = runId === '' ? undefined : this.listeners.get(runId);
+    if (listener?.onReturn(member) === true) {
+      this.move(member, 'taken-up');
+      if (state === 'DRAINING') this.move(member, 'load-ended');
+      member.runId = runId;
+      return;
+    }
+    this.move(member, 'welcomed');
+    if (runId !== '') member.send({ $case: 'release', value: { runId } });
   }
 
   private leave(member: Member, reason: string): void {

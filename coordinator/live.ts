@@ -11,7 +11,7 @@ const SECOND_US = 1_000_000;
 export class Live {
   private readonly runId: string;
   private readonly plan: Plan;
-  private readonly schedules: readonly { countBefore(us: number): number }[];
+  private schedules: readonly { countBefore(us: number): number }[] = [];
   private readonly hasPlannedRate: boolean;
   private readonly durationUs: number;
   private started = 0;
@@ -21,9 +21,14 @@ export class Live {
   constructor(runId: string, plan: Plan) {
     this.runId = runId;
     this.plan = plan;
-    this.schedules = plan.scenarios.flatMap((scenario) => (isOpen(scenario.load) ? [createSchedule(scenario, plan.seed)] : []));
+    this.amend(plan);
     this.hasPlannedRate = this.schedules.length > 0;
     this.durationUs = Math.max(...plan.scenarios.map(endUs));
+  }
+
+  /** The plan is now this one. */
+  amend({ scenarios, seed }: Plan): void {
+    this.schedules = scenarios.flatMap((scenario) => (isOpen(scenario.load) ? [createSchedule(scenario, seed)] : []));
   }
 
   /** Something worth telling, with the next look. */

@@ -8,10 +8,12 @@ import { calibrateCommand } from './commands/calibrate.ts';
 import { compareCommand } from './commands/compare.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { mergeCommand } from './commands/merge.ts';
+import { pauseCommand, resumeCommand } from './commands/pause.ts';
 import { planCommand } from './commands/plan.ts';
 import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommand } from './commands/runs.ts';
+import { scaleCommand } from './commands/scale.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { stopCommand } from './commands/stop.ts';
 import { validateCommand } from './commands/validate.ts';
@@ -38,6 +40,9 @@ for (const command of [
   agentCommand,
   agentsCommand,
   runsCommand,
+  scaleCommand,
+  pauseCommand,
+  resumeCommand,
   stopCommand,
   calibrateCommand,
   compareCommand,

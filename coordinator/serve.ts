@@ -15,6 +15,8 @@ export async function serveCoordinator(listen: string, options: CoordinatorOptio
   const coordinator = await Coordinator.start(options, clock, log);
   try {
     const server = await openServer(listen, coordinator, log);
+    // Only now, so that a port that is taken leaves those runs as they are; and at once: nobody is heard before this turn of the loop ends.
+    coordinator.takeUp();
     return {
       port: server.port,
       close: async () => {

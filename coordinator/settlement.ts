@@ -1,10 +1,11 @@
 import { VERSION } from '../shared/base/index.ts';
-import { peakArrivalsPerSecond, type Epoch } from '../shared/plan/index.ts';
+import { amendPlan, peakArrivalsPerSecond, type Epoch } from '../shared/plan/index.ts';
 import { summarise, type Summary, type SummaryInput } from '../shared/report/index.ts';
 import { countingOf, countRequests, gradeValidity, type ValidityInput } from '../shared/sla/index.ts';
 import { selectValue } from '../shared/stats/index.ts';
 import { settle, type AgentAccount } from './accounting.ts';
 import { calibratedAgents } from './calibrated-agents.ts';
+import { driftUs } from './clock-offset.ts';
 import type { Collector } from './collector.ts';
 import type { Participants } from './participants.ts';
 import type { Submission } from './submission.ts';
@@ -21,23 +22,29 @@ export interface SettledRun {
   /** Run-relative instant at which the plan was cut; `Infinity` when it was not. */
   readonly cutUs: number;
   readonly stopped: string | undefined;
+  /** How often another coordinator had to take the run up. */
+  readonly restarts: number;
+  /** Why results may not have arrived, where that is known. */
+  readonly whyMissing: string | undefined;
   readonly participants: Participants;
   readonly collector: Collector;
 }
 
 /** Adds up a run: the plan against what every agent says, the thresholds over all samples, and what speaks against the numbers. */
-export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, participants, collector }: SettledRun): Settlement {
+export function settleRun(run: SettledRun): Settlement {
+  const { runId, submission, epochs, zeroUs, cutUs, stopped, restarts, whyMissing, participants, collector } = run;
   const { plan, target } = submission;
   const accounts = participants.accounts(collector, zeroUs);
   const ledger = settle(plan, epochs, cutUs, accounts, collector.samples);
   const durationUs = measuredUs(accounts);
   const { totals } = collector;
   const health = collector.health.agents();
-  const agentsLost = participants.lost.map(({ agent }) => agent.id);
+  const agentsLost = participants.everLost.map(({ agent }) => agent.id);
   const lag = selectValue(totals, 'schedule_lag');
   const scheduleLagP99Us = lag?.kind === 'trend' ? lag.histogram.percentileUs(99) : undefined;
   const pacerP99Us = Math.max(0, ...health.map(({ pacerLagP99WorstUs }) => pacerLagP99WorstUs));
   const planned = participants.all.length;
+  const peakPerSecond = peakArrivalsPerSecond(amendPlan(plan, epochs));
   return {
     run: {
       id: runId,
@@ -45,7 +52,7 @@ export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, p
       startedAt: new Date(zeroUs / 1000).toISOString(),
       seed: plan.seed,
       target,
-      agents: { planned, reported: planned - agentsLost.length, lost: agentsLost.length },
+      agents: { planned, reported: planned - participants.lost.length, lost: agentsLost.length },
       startSpreadMs: startSpreadMs(participants),
       ...(stopped === undefined ? {} : { stopped }),
     },
@@ -62,20 +69,25 @@ export function settleRun({ runId, submission, epochs, zeroUs, cutUs, stopped, p
       ledger,
       agentsLost,
       health,
-      plannedPerSecond: peakArrivalsPerSecond(plan) || undefined,
+      plannedPerSecond: peakPerSecond || undefined,
       intervalUs: plan.intervalMs * 1000,
       scheduleLagP99Us,
       // Schedule lag is the pacer's lateness plus the wait for a VU; what the pacer cannot explain was the wait.
       vuWaitP99Us: scheduleLagP99Us === undefined ? undefined : Math.max(0, scheduleLagP99Us - pacerP99Us),
-      clocks: participants.all.map(({ agent }) => ({ agent: agent.id, uncertaintyUs: agent.clock.uncertaintyUs })),
+      clocks: participants.all.map(({ agent: { id, clock }, clockAtStart = clock }) => ({
+        agent: id,
+        uncertaintyUs: clock.uncertaintyUs,
+        driftUs: driftUs(clockAtStart, clock),
+      })),
       blocks: participants.all.flatMap(({ agent, finished }) => (finished?.blocks ?? []).map((block) => ({ agent: agent.id, ...block }))),
       requests: countRequests(totals),
+      whyMissing,
       samplesUnderOther: participants.all.reduce((sum, { finished }) => sum + (finished?.cappedSamples ?? 0), 0),
       versionSkew: participants.all.flatMap(({ agent: { id, version } }) => (version === VERSION ? [] : [{ agent: id, version }])),
-      coordinatorRestarts: 0,
+      coordinatorRestarts: restarts,
       calibrated: calibratedAgents(
         participants.all.map(({ agent }) => agent),
-        peakArrivalsPerSecond(plan),
+        peakPerSecond,
         epochs,
       ),
     },
@@ -95,6 +107,8 @@ function measuredUs(accounts: readonly AgentAccount[]): number {
 
 /** How far apart the agents noticed the run's zero, each on its own clock made ours. */
 function startSpreadMs(participants: Participants): number {
-  const errorsUs = participants.all.flatMap(({ finished }) => (finished === undefined ? [] : [finished.startErrorUs]));
+  const errorsUs = participants.all.flatMap(({ finished }) =>
+    finished === undefined || finished.startErrorUs < 0 ? [] : [finished.startErrorUs],
+  );
   return errorsUs.length === 0 ? 0 : Math.round(Math.max(...errorsUs) - Math.min(...errorsUs)) / 1000;
 }

@@ -18,7 +18,7 @@ export function createExecutor(scenario: PlannedScenario, context: ExecutorConte
     case 'ramping-arrival-rate':
       return new ArrivalRate({ ...scenario, load }, context);
     case 'constant-vus':
-      return new ClosedModel({ ...scenario, load }, endingWithRows(constantVus(load), load, epoch, context.agentId), context);
+      return new ClosedModel({ ...scenario, load }, endingWithRows(constantVus(), load, epoch, context.agentId), context);
     case 'ramping-vus':
       return new ClosedModel({ ...scenario, load }, endingWithRows(rampingVus(load), load, epoch, context.agentId), context);
     case 'per-vu-iterations':

@@ -10,15 +10,20 @@ export function endingWithRows(loops: Loops, load: ConstantVusLoad | RampingVusL
   const owners = scenarioOwners(epoch, load);
   const own = owners.flatMap((owner, position) => (owner === agent ? [position] : []));
   let taken = 0;
+  /** The next index of the pile; -1 when nothing is left. */
+  const next = (): number => {
+    const position = own[taken % own.length];
+    const index = position === undefined ? -1 : Math.floor(taken / own.length) * owners.length + position;
+    return index < limit ? index : -1;
+  };
   return {
     ...loops,
     takeIndex: () => {
-      const position = own[taken % own.length];
-      if (position === undefined) return -1;
-      const index = Math.floor(taken / own.length) * owners.length + position;
-      if (index >= limit) return -1;
-      taken++;
+      const index = next();
+      if (index >= 0) taken++;
       return index;
     },
+    isUsedUp: () => next() < 0,
+    areHandedOn: false,
   };
 }

@@ -7,13 +7,14 @@ export function sharedIterations(load: SharedIterationsLoad, quota: number, epoc
   const owners = epoch === undefined ? [] : scenarioOwners(epoch, load);
   let next = nextOwned(owners, agent, 0);
   return {
-    presences: () => [{ fromUs: 0, toUs: Infinity }],
     takeIndex: () => {
       if (next < 0 || next >= load.iterations) return -1;
       const taken = next;
       next = nextOwned(owners, agent, taken + 1);
       return taken;
     },
+    isUsedUp: () => next < 0 || next >= load.iterations,
+    areHandedOn: false,
     quota,
     gracefulRampDownUs: Infinity,
   };

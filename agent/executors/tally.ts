@@ -1,7 +1,10 @@
+import type { AgentLedger } from '../../shared/stats/index.ts';
+
 /** Iterations of one executor, counted where they happen. `started = completed + interrupted + under way`, always. */
 export class Tally {
   started = 0;
   dropped = 0;
+  undelivered = 0;
   completed = 0;
   interrupted = 0;
 
@@ -10,7 +13,8 @@ export class Tally {
     else this.interrupted++;
   }
 
-  get counts(): { started: number; dropped: number; completed: number; interrupted: number } {
-    return { started: this.started, dropped: this.dropped, completed: this.completed, interrupted: this.interrupted };
+  get counts(): AgentLedger {
+    const { started, dropped, undelivered, completed, interrupted } = this;
+    return { started, dropped, undelivered, completed, interrupted };
   }
 }

@@ -61,6 +61,7 @@ async function compiled(scenario: object): Promise<SubmissionInput> {
       target: workload.target,
       agents: AGENTS,
       onAgentLoss: 'fail',
+      lateJoin: false,
       waitAgentsMs: WAIT_AGENTS_MS,
     };
   } finally {

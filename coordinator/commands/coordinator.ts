@@ -51,7 +51,7 @@ export function coordinatorCommand(exit: Exit): Command {
       // Better now than when somebody's run is to be written.
       await proveWritable(runsDir);
       const stream = { bytesMax: streamBytes, ageMaxMs: streamAge, replicas };
-      const options = { natsUrl: nats, runsDir, joinToken, stream, drainTimeoutMs: drainTimeout };
+      const options = { natsUrl: nats, runsDir, joinToken, stream, drainTimeoutMs: drainTimeout, takesUp: true };
       const coordinator = await serveCoordinator(listen, options, systemClock, log);
       log.info({ listen, port: coordinator.port, nats }, 'coordinator is up');
       await new Promise<void>((resolve) => {

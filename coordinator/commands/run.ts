@@ -4,12 +4,13 @@ import { AppError, EXIT_CODES, reasonOf, systemClock } from '../../shared/base/i
 import { renderJson, renderSummary, type Summary } from '../../shared/report/index.ts';
 import { encodeWorkload } from '../../shared/wire/index.ts';
 import { fetchBundle, proveWritable } from '../fetch-bundle.ts';
+import { followRun } from '../follow-run.ts';
 import type { Outcome } from '../outcome.ts';
 import { startPrivateCluster, type PrivateCluster } from '../private-cluster.ts';
 import { RunsClient } from '../rpc/runs-client.ts';
 import { sendFiles } from '../send-files.ts';
-import type { LossPolicy, SubmissionInput } from '../submission.ts';
-import { coordinatorOption, drainOption, natsOption, parseCount, untilSignal, type Exit } from './command.ts';
+import { LOSS_POLICIES, type LossPolicy, type SubmissionInput } from '../submission.ts';
+import { coordinatorOption, drainOption, natsOption, parseCount, parseMilliseconds, untilSignal, type Exit } from './command.ts';
 import { Progress } from './progress.ts';
 import { readScenario, withScenarioOptions, type ScenarioFlags } from './scenario-options.ts';
 
@@ -19,9 +20,12 @@ interface Flags extends ScenarioFlags {
   readonly nats?: string;
   readonly out?: string;
   readonly onAgentLoss: LossPolicy;
+  readonly lateJoin?: boolean;
   readonly waitAgents: number;
   /** Milliseconds; of a private cluster. */
   readonly drainTimeout: number;
+  /** Milliseconds. */
+  readonly reconnectTimeout: number;
   readonly quiet?: boolean;
   readonly json?: boolean;
 }
@@ -47,11 +51,18 @@ export function runCommand(exit: Exit): Command {
     .addOption(
       new Option('--on-agent-loss <policy>', 'when an agent is lost in mid-run')
         .env('MUSTER_ON_AGENT_LOSS')
-        .choices(['fail', 'continue'])
-        .default('continue'),
+        .choices(LOSS_POLICIES)
+        .default('rebalance'),
     )
+    .option('--late-join', 'agents that join the cluster in mid-run are given a share too')
     .addOption(new Option('--wait-agents <seconds>', 'how long to wait for agents').default(15).argParser(parseCount(0, 86_400)))
     .addOption(drainOption())
+    .addOption(
+      new Option('--reconnect-timeout <time>', 'how long to look for a coordinator that went away in mid-run')
+        .env('MUSTER_RECONNECT_TIMEOUT')
+        .default(300_000, '5m')
+        .argParser(parseMilliseconds),
+    )
     .option('--quiet', 'no progress')
     .option('--json', 'the summary as JSON on stdout');
   return withScenarioOptions(command).action(async (file: string, flags: Flags) => {
@@ -83,6 +94,7 @@ async function startAndFollow(file: string, flags: Flags, stopping: AbortSignal)
     target: compiled.workload.target,
     agents: flags.agents ?? (flags.coordinator === undefined ? LOCAL_AGENTS : 0),
     onAgentLoss: flags.onAgentLoss,
+    lateJoin: flags.lateJoin === true,
     waitAgentsMs: flags.waitAgents * 1000,
   };
   // Better now than after the load.
@@ -118,8 +130,18 @@ async function follow(client: RunsClient, submission: SubmissionInput, flags: Fl
   else stopping.addEventListener('abort', stop);
   let outcome: Outcome;
   try {
-    outcome = await client.watch(runId, (snapshot) => {
-      progress.show(snapshot);
+    outcome = await followRun(client, runId, {
+      onSnapshot: (snapshot) => {
+        progress.show(snapshot);
+      },
+      say: (text) => {
+        progress.say(text);
+      },
+      onBack: () => {
+        if (stopping.aborted) stop();
+      },
+      giveUpMs: flags.reconnectTimeout,
+      clock: systemClock,
     });
   } finally {
     progress.end();

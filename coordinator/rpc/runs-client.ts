@@ -5,14 +5,18 @@ import {
   type GetBundleResponse,
   type ListAgentsResponse,
   type ListRunsResponse,
+  type PauseResponse,
   type PutFilePartResponse,
+  type ResumeResponse,
   type RunInfo,
+  type ScaleResponse,
   type StopResponse,
   type SubmitResponse,
   type WatchResponse,
 } from '../../proto/gen/muster/v1/control.ts';
 import { AppError, ERROR_TABLE, EXIT_CODES, GRPC_MESSAGE_BYTES_MAX, type ErrorCode, type ExitCode } from '../../shared/base/index.ts';
 import { parseSummary, type Snapshot } from '../../shared/report/index.ts';
+import type { LiveChange, ScaleRequest } from '../live-control.ts';
 import type { Outcome } from '../outcome.ts';
 import { submissionToWire, type SubmissionInput } from '../submission.ts';
 
@@ -36,24 +40,36 @@ export class RunsClient {
       'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
       'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
       'grpc.keepalive_time_ms': 10_000,
+      // A coordinator that is restarted is found again soon.
+      'grpc.initial_reconnect_backoff_ms': 200,
+      'grpc.max_reconnect_backoff_ms': 2_000,
     });
-    await new Promise<void>((resolve, reject) => {
-      client.waitForReady(Date.now() + DIAL_TIMEOUT_MS, (error) => {
-        if (error === undefined) resolve();
-        else {
-          client.close();
-          reject(
-            new AppError('COORDINATOR_UNAVAILABLE', `no coordinator at ${address}: nothing answered within ${DIAL_TIMEOUT_MS / 1000} s`),
-          );
-        }
-      });
-    });
-    return new RunsClient(client, address);
+    const connected = new RunsClient(client, address);
+    try {
+      await connected.untilReady();
+    } catch (thrown) {
+      client.close();
+      throw thrown;
+    }
+    return connected;
   }
 
   private constructor(client: GeneratedClient, address: string) {
     this.client = client;
     this.address = address;
+  }
+
+  /** Throws `AppError('COORDINATOR_UNAVAILABLE')` when nobody answers in time. */
+  untilReady(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.client.waitForReady(Date.now() + DIAL_TIMEOUT_MS, (error) => {
+        if (error === undefined) resolve();
+        else {
+          const reason = `no coordinator at ${this.address}: nothing answered within ${DIAL_TIMEOUT_MS / 1000} s`;
+          reject(new AppError('COORDINATOR_UNAVAILABLE', reason));
+        }
+      });
+    });
   }
 
   async submit(submission: SubmissionInput): Promise<string> {
@@ -68,6 +84,21 @@ export class RunsClient {
 
   async stop(runId: string, reason: string): Promise<void> {
     await this.unary<StopResponse>((options, done) => this.client.stop({ runId, reason }, NO_METADATA, options, done));
+  }
+
+  /** Resolves with when the change takes force and what it is. */
+  scale(runId: string, { scenario = '', ...request }: ScaleRequest): Promise<LiveChange> {
+    return this.unary<ScaleResponse>((options, done) => this.client.scale({ runId, scenario, ...request }, NO_METADATA, options, done));
+  }
+
+  /** Resolves with the run-relative instant at which nothing more is planned. */
+  async pause(runId: string): Promise<number> {
+    return (await this.unary<PauseResponse>((options, done) => this.client.pause({ runId }, NO_METADATA, options, done))).atUs;
+  }
+
+  /** Resolves with the run-relative instant from which on the plan is carried out again. */
+  async resume(runId: string): Promise<number> {
+    return (await this.unary<ResumeResponse>((options, done) => this.client.resume({ runId }, NO_METADATA, options, done))).atUs;
   }
 
   async agents(): Promise<AgentInfo[]> {

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { status, type sendUnaryData, type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
 import type { AgentInfo, GetBundleResponse, RunInfo, RunsServer, WatchResponse } from '../../proto/gen/muster/v1/control.ts';
 import { AppError, reasonOf, type Log } from '../../shared/base/index.ts';
-import type { Coordinator, RunEntry } from '../coordinator.ts';
+import { BUNDLE_FILES } from '../../shared/report/index.ts';
+import type { Coordinator } from '../coordinator.ts';
 import type { Agent } from '../fleet.ts';
+import type { RunEntry } from '../past-runs.ts';
 import { submissionFromWire } from '../submission.ts';
 
 const CHUNK_BYTES = 64 * 1024;
@@ -28,6 +30,11 @@ export function runsServer(coordinator: Coordinator, log: Log): RunsServer {
       coordinator.stop(runId, reason);
       return {};
     }),
+    scale: unary(({ runId, scenario, ...request }) =>
+      coordinator.scale(runId, { ...request, scenario: scenario === '' ? undefined : scenario }),
+    ),
+    pause: unary(({ runId }) => ({ atUs: coordinator.pause(runId).atUs })),
+    resume: unary(({ runId }) => ({ atUs: coordinator.resume(runId).atUs })),
     listAgents: unary(() => ({ agents: coordinator.agents.map(agentInfo) })),
     listRuns: unary(() => ({ runs: coordinator.list().map(runInfo) })),
     watch(call) {
@@ -80,7 +87,7 @@ export function runsServer(coordinator: Coordinator, log: Log): RunsServer {
 async function sendBundle(dir: string, call: ServerWritableStream<unknown, GetBundleResponse>): Promise<void> {
   let files: string[];
   try {
-    files = (await readdir(dir)).filter((file) => !file.startsWith('.')).sort();
+    files = (await readdir(dir)).filter((file) => !file.startsWith('.') && file !== BUNDLE_FILES.checkpoint).sort();
   } catch (thrown) {
     throw AppError.from(thrown, 'RUN_UNKNOWN', 'that run left no bundle');
   }

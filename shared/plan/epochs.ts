@@ -1,14 +1,42 @@
-import { maxVusOf, type ClosedLoad, type Load, type PerVuIterationsLoad } from './plan.ts';
+import { maxVusOf, type ClosedLoad, type Load, type PerVuIterationsLoad, type PlannedScenario } from './plan.ts';
 
 /** A span of run time with one fixed ownership. It ends where the next epoch begins. */
 export interface Epoch {
   /** 0, 1, 2, … without holes. */
   readonly number: number;
-  /** Run-relative instant at which it takes force, microseconds. Epoch 0 begins at 0. */
+  /** Run-relative instant at which it takes force, whole microseconds, never before the epoch before it. Epoch 0 begins at 0. */
   readonly fromUs: number;
   /** Agent ids; an agent of weight w appears w times, spread evenly. Index n belongs to `owners[n mod owners.length]`. */
   readonly owners: readonly string[];
+  /** What changes of the load at `fromUs`; absent: nothing. */
+  readonly amendments?: readonly Amendment[];
 }
+
+/** A change of the load in mid-run. A rate or a number of VUs holds to the scenario's end, in place of whatever the plan had there. */
+export type Amendment =
+  | {
+      readonly kind: 'rate';
+      readonly scenario: string;
+      readonly ratePerSecond: number;
+      /** Of the whole cluster, from here on. */
+      readonly maxVus: number;
+    }
+  | { readonly kind: 'vus'; readonly scenario: string; readonly vus: number }
+  /** Nothing is planned until the next `resume`; time goes on. */
+  | { readonly kind: 'pause' }
+  | { readonly kind: 'resume' };
+
+/** An epoch as one scenario sees it. */
+export interface ScenarioEpoch {
+  readonly number: number;
+  readonly fromUs: number;
+  readonly owners: readonly string[];
+  /** VUs that the scenario may use in it, over the whole cluster. */
+  readonly vus: number;
+}
+
+/** Owners past this many are spread anew instead of handed over slot by slot: every agent is sent the list. */
+const OWNERS_MAX = 4_096;
 
 /** Owners in which each agent appears `weight` times, as evenly spread as whole numbers allow.
  *  Smooth weighted round-robin: every turn each agent gains its weight, the richest is picked and pays the total. */
@@ -28,7 +56,37 @@ export function spreadOwners(agents: readonly { readonly id: string; readonly we
   return owners;
 }
 
-/** The owners a scenario uses: an agent without a single VU could never fire, so with fewer VUs than owners the first `maxVus` own all. */
+/** The owners after some have gone: those who stay keep every slot they have, so their VUs and connections stay too, and the slots of the
+ *  others go to them in turn, by weight. The list is repeated as often as it takes for that to come out even; where that would make it
+ *  too long, owners are spread anew. */
+export function handOverOwners(owners: readonly string[], staying: readonly { readonly id: string; readonly weight: number }[]): string[] {
+  const ids = new Set(staying.map(({ id }) => id));
+  const heirs = spreadOwners(staying);
+  const vacant = owners.filter((owner) => !ids.has(owner)).length;
+  if (vacant === 0 || heirs.length === 0) return [...owners].filter((owner) => ids.has(owner));
+  const times = heirs.length / greatestDivisor(vacant, heirs.length);
+  if (owners.length * times > OWNERS_MAX || staying.some(({ id }) => !owners.includes(id))) return heirs;
+  let next = 0;
+  return Array.from({ length: owners.length * times }, (_, slot) => {
+    const owner = owners[slot % owners.length] ?? '';
+    return ids.has(owner) ? owner : (heirs[next++ % heirs.length] ?? '');
+  });
+}
+
+/** What the epochs mean for one scenario. An agent without a single VU could never fire, so with fewer VUs than owners the first `vus`
+ *  owners own all. */
+export function scenarioEpochs({ name, load }: PlannedScenario, epochs: readonly Epoch[]): ScenarioEpoch[] {
+  let vus = maxVusOf(load);
+  return epochs.map(({ number, fromUs, owners, amendments = [] }) => {
+    for (const amendment of amendments) {
+      if (amendment.kind === 'rate' && amendment.scenario === name) vus = amendment.maxVus;
+      if (amendment.kind === 'vus' && amendment.scenario === name) vus = amendment.vus;
+    }
+    return { number, fromUs, owners: vus < owners.length ? owners.slice(0, vus) : owners, vus };
+  });
+}
+
+/** The owners a scenario uses in an epoch that does not amend it. */
 export function scenarioOwners(epoch: Epoch, load: Load): readonly string[] {
   const vus = maxVusOf(load);
   return vus < epoch.owners.length ? epoch.owners.slice(0, vus) : epoch.owners;
@@ -36,9 +94,12 @@ export function scenarioOwners(epoch: Epoch, load: Load): readonly string[] {
 
 /** Global numbers of the VUs (0 .. vus-1) that `agent` owns, ascending. */
 export function ownedVus(epoch: Epoch, load: Load, agent: string): number[] {
-  const owners = scenarioOwners(epoch, load);
+  return vusOwnedIn({ owners: scenarioOwners(epoch, load), vus: maxVusOf(load) }, agent);
+}
+
+export function vusOwnedIn({ owners, vus }: Pick<ScenarioEpoch, 'owners' | 'vus'>, agent: string): number[] {
   const owned: number[] = [];
-  for (let vu = 0; vu < maxVusOf(load); vu++) if (owners[vu % owners.length] === agent) owned.push(vu);
+  for (let vu = 0; vu < vus; vu++) if (owners[vu % owners.length] === agent) owned.push(vu);
   return owned;
 }
 
@@ -63,4 +124,8 @@ export function ownedIterations(epoch: Epoch, load: ClosedLoad, agent: string): 
 /** Iterations that VU `vu` runs; its k-th has index k·vus + vu. */
 function roundsOf({ vus, iterations, indexLimit }: PerVuIterationsLoad, vu: number): number {
   return indexLimit === undefined ? iterations : Math.min(iterations, Math.max(0, Math.ceil((indexLimit - vu) / vus)));
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b);
 }

@@ -1,3 +1,4 @@
+export * from './amended-load.ts';
 export * from './epochs.ts';
 export * from './flow.ts';
 export * from './http.ts';
@@ -9,4 +10,5 @@ export * from './random.ts';
 export * from './schedule.ts';
 export * from './stripe.ts';
 export * from './vu-ramp.ts';
+export * from './vu-spans.ts';
 export * from './walk-flow.ts';

@@ -1,34 +1,34 @@
-import { scenarioOwners, type Epoch } from './epochs.ts';
+import { scenarioEpochs, type Epoch } from './epochs.ts';
 import type { PlannedScenario } from './plan.ts';
 import type { Schedule } from './schedule.ts';
 
-/** One agent's share of a schedule under a list of epochs: ascending indices, each with its instant.
+/** One agent's share of a schedule under a list of epochs: ascending indices, each with its instant. `schedule` is the one that the
+ *  epochs' amendments have left.
  *  Law: over all agents, the stripes of any epochs are disjoint and their union is the schedule. */
 export class Stripe {
-  /** The next owned index, or -1 when the stripe is done. Valid after construction and after every `advance`. */
+  /** The next owned index, or -1 when the stripe is done. Valid after construction and after every move. */
   index = -1;
   /** Its run-relative instant, microseconds; `Infinity` when the stripe is done. */
   instantUs = Infinity;
 
-  private readonly scenario: PlannedScenario;
   private readonly schedule: Schedule;
-  private readonly agent: string;
-  private epochs: readonly Epoch[] = [];
-  private epoch = 0;
-  /** Indices of the epoch in hand: `[from, to)`. */
-  private to = 0;
-  private owners: readonly string[] = [];
-  private offsets: readonly number[] = [];
+  private readonly shares: readonly Share[];
+  private at = 0;
+  private share: Share = NOTHING;
   private offsetAt = 0;
   private round = 0;
 
   constructor(scenario: PlannedScenario, schedule: Schedule, epochs: readonly Epoch[], agent: string) {
-    this.scenario = scenario;
     this.schedule = schedule;
-    this.agent = agent;
-    this.epochs = epochs;
-    this.enter(0);
-    this.settle();
+    const seen = scenarioEpochs(scenario, epochs);
+    const bounds = seen.map(({ fromUs }, k) => (k === 0 ? 0 : schedule.countBefore(fromUs)));
+    this.shares = seen.map(({ owners }, k) => ({
+      from: bounds[k] ?? 0,
+      to: bounds[k + 1] ?? schedule.count,
+      rounds: owners.length,
+      offsets: owners.flatMap((owner, position) => (owner === agent ? [position] : [])),
+    }));
+    this.skipTo(0);
   }
 
   /** Moves to the next owned index. A stripe that is done stays so. */
@@ -38,77 +38,79 @@ export class Stripe {
     this.settle();
   }
 
+  /** Moves to the first owned index that is `index` or a later one, forward or back. */
+  skipTo(index: number): void {
+    this.at = 0;
+    while (this.at + 1 < this.shares.length && (this.shares[this.at]?.to ?? 0) <= index) this.at++;
+    this.enter(index);
+    this.settle();
+  }
+
+  owns(index: number): boolean {
+    const share = this.shares.find(({ from, to }) => index >= from && index < to);
+    return share?.offsets.includes(index % share.rounds) === true;
+  }
+
   /** How many indices of this agent have instants before `us`, from the first index of the run on. Closed form per epoch. */
   countBefore(us: number): number {
-    let count = 0;
-    this.epochs.forEach((_, k) => {
-      const [from, to] = this.range(k);
-      const end = Math.min(to, this.schedule.countBefore(us));
-      if (end > from) count += this.countOwned(k, end) - this.countOwned(k, from);
-    });
-    return count;
+    const before = this.schedule.countBefore(us);
+    return this.shares.reduce((count, share) => {
+      const end = Math.min(share.to, before);
+      return end > share.from ? count + ownedBefore(share, end) - ownedBefore(share, share.from) : count;
+    }, 0);
   }
 
-  private countOwned(epochNumber: number, before: number): number {
-    const epoch = this.epochs[epochNumber];
-    if (epoch === undefined) return 0;
-    const owners = scenarioOwners(epoch, this.scenario.load);
-    if (owners.length === 0) return 0;
-    const rounds = Math.floor(before / owners.length);
-    const rest = before - rounds * owners.length;
-    let count = 0;
-    owners.forEach((owner, position) => {
-      if (owner === this.agent) count += rounds + (position < rest ? 1 : 0);
-    });
-    return count;
-  }
-
-  private range(epochNumber: number): readonly [from: number, to: number] {
-    const epoch = this.epochs[epochNumber];
-    const next = this.epochs[epochNumber + 1];
-    if (epoch === undefined) return [0, 0];
-    return [
-      epochNumber === 0 ? 0 : this.schedule.countBefore(epoch.fromUs),
-      next === undefined ? this.schedule.count : this.schedule.countBefore(next.fromUs),
-    ];
-  }
-
-  private enter(epochNumber: number): void {
-    this.epoch = epochNumber;
-    const epoch = this.epochs[epochNumber];
-    if (epoch === undefined) return;
-    const [from, to] = this.range(epochNumber);
-    this.to = to;
-    this.owners = scenarioOwners(epoch, this.scenario.load);
-    this.offsets = this.owners.flatMap((owner, position) => (owner === this.agent ? [position] : []));
-    if (this.offsets.length === 0) {
-      this.index = this.to;
+  /** To the first owned index of the epoch in hand from `index` on; past its end when there is none. */
+  private enter(index: number): void {
+    this.share = this.shares[this.at] ?? NOTHING;
+    const { from, to, rounds, offsets } = this.share;
+    if (offsets.length === 0) {
+      this.index = to;
       return;
     }
-    this.round = Math.floor(from / this.owners.length) * this.owners.length;
+    const first = Math.max(from, index);
+    this.round = Math.floor(first / rounds) * rounds;
     this.offsetAt = 0;
-    this.index = this.round + (this.offsets[0] ?? 0);
-    while (this.index < from) this.step();
+    this.index = this.round + (offsets[0] ?? 0);
+    while (this.index < first) this.step();
   }
 
   private step(): void {
+    const { rounds, offsets } = this.share;
     this.offsetAt++;
-    if (this.offsetAt === this.offsets.length) {
+    if (this.offsetAt === offsets.length) {
       this.offsetAt = 0;
-      this.round += this.owners.length;
+      this.round += rounds;
     }
-    this.index = this.round + (this.offsets[this.offsetAt] ?? 0);
+    this.index = this.round + (offsets[this.offsetAt] ?? 0);
   }
 
   private settle(): void {
-    while (this.index >= this.to) {
-      if (this.epoch + 1 >= this.epochs.length) {
+    while (this.index >= this.share.to) {
+      if (this.at + 1 >= this.shares.length) {
         this.index = -1;
         this.instantUs = Infinity;
         return;
       }
-      this.enter(this.epoch + 1);
+      this.at++;
+      this.enter(0);
     }
     this.instantUs = this.schedule.instantUs(this.index);
   }
+}
+
+/** What an agent owns in one epoch: of the indices `[from, to)` those at `offsets` of every round. */
+interface Share {
+  readonly from: number;
+  readonly to: number;
+  readonly rounds: number;
+  readonly offsets: readonly number[];
+}
+
+const NOTHING: Share = { from: 0, to: 0, rounds: 1, offsets: [] };
+
+function ownedBefore({ rounds, offsets }: Share, before: number): number {
+  const whole = Math.floor(before / rounds);
+  const rest = before - whole * rounds;
+  return offsets.reduce((count, offset) => count + whole + (offset < rest ? 1 : 0), 0);
 }

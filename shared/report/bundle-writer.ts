@@ -101,6 +101,30 @@ export class BundleWriter {
     return this.writeWhole(BUNDLE_FILES.summary, renderJson(summary));
   }
 
+  /** Replaces the checkpoint, once everything appended so far is on disk: `text` describes the files as they are at this call.
+   *  Rejects when it cannot be written; the checkpoint before it stands then. */
+  async writeCheckpoint(text: string): Promise<void> {
+    let failure: unknown;
+    await this.queue(async () => {
+      try {
+        if (this.failure !== undefined) throw new Error(this.failure);
+        await this.hlog.datasync();
+        await this.ndjson.datasync();
+        const temporary = join(this.dir, `.${BUNDLE_FILES.checkpoint}.tmp`);
+        await writeSynced(temporary, text);
+        await rename(temporary, join(this.dir, BUNDLE_FILES.checkpoint));
+      } catch (thrown) {
+        failure = thrown;
+      }
+    });
+    if (failure !== undefined) throw new Error(reasonOf(failure), { cause: failure });
+  }
+
+  /** The run is over and told: nobody continues here. */
+  async removeCheckpoint(): Promise<void> {
+    await rm(join(this.dir, BUNDLE_FILES.checkpoint), { force: true });
+  }
+
   /** Writes a further file of the bundle (the HTML report) as a whole or not at all. */
   writeWhole(name: string, text: string): Promise<void> {
     return this.queue(async () => {

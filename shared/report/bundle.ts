@@ -16,6 +16,8 @@ export const BUNDLE_FILES = {
   intervals: 'intervals.hlog',
   agents: 'intervals.ndjson',
   report: 'report.html',
+  /** Only while the run goes on, and after a coordinator that died. */
+  checkpoint: 'checkpoint.json',
 } as const;
 
 /** `run.json`: what was run, by whom, and what happened on the way. The parts are kept as their owners wrote them. */

@@ -38,10 +38,22 @@ export class HealthWatch {
     tally.add(health);
   }
 
+  /** As JSON can hold it. */
+  save(): SavedHealth[] {
+    return [...this.byAgent.values()].map((tally) => tally.save());
+  }
+
+  restore(saved: readonly SavedHealth[]): void {
+    for (const one of saved) this.byAgent.set(one.agent, Tally.restore(one));
+  }
+
   agents(): AgentHealth[] {
     return [...this.byAgent.values()].map((tally) => tally.result());
   }
 }
+
+/** One agent's tally at rest. */
+export type SavedHealth = Omit<AgentHealth, 'cpuMean'> & { readonly cpuSum: number; readonly lastCpu: readonly number[] };
 
 class Tally {
   private readonly agent: string;
@@ -80,10 +92,24 @@ class Tally {
     }
   }
 
+  save(): SavedHealth {
+    return { ...this.worst(), cpuSum: this.cpuSum, lastCpu: [...this.lastCpu] };
+  }
+
+  static restore({ agent, lastCpu, ...numbers }: SavedHealth): Tally {
+    const tally = new Tally(agent);
+    Object.assign(tally, numbers);
+    tally.lastCpu.push(...lastCpu);
+    return tally;
+  }
+
   result(): AgentHealth {
+    return { ...this.worst(), cpuMean: this.intervals === 0 ? 0 : this.cpuSum / this.intervals };
+  }
+
+  private worst(): Omit<AgentHealth, 'cpuMean'> {
     const { agent, intervals, lateIntervals, veryLateIntervals, pacerLagP99WorstUs, pacerLagMaxUs, loopDelayMaxUs } = this;
     const { cpuWorst, rssMaxBytes, openSocketsMax, outboxBatchesMax } = this;
-    const cpuMean = intervals === 0 ? 0 : this.cpuSum / intervals;
     return {
       agent,
       intervals,
@@ -93,7 +119,6 @@ class Tally {
       pacerLagMaxUs,
       loopDelayMaxUs,
       cpuWorst,
-      cpuMean,
       rssMaxBytes,
       openSocketsMax,
       outboxBatchesMax,

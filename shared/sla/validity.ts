@@ -94,7 +94,15 @@ export const VALIDITY_RULES = {
   },
   'clock-uncertain': {
     meaning: "an agent's clock offset is not known well: instants of different agents do not line up",
-    limits: { uncertainty: { measure: 'clock offset uncertainty of one agent', of: 'agent', unit: 'ms', degradedAbove: 5 } },
+    limits: {
+      uncertainty: { measure: 'clock offset uncertainty of one agent', of: 'agent', unit: 'ms', degradedAbove: 5 },
+      drift: {
+        measure: 'drift of the clock of one agent from its start to the end of the run',
+        of: 'agent',
+        unit: 'ms',
+        degradedAbove: 50,
+      },
+    },
   },
   'target-unreachable': {
     meaning: 'requests were sent and not one was answered: nothing was measured but failures',
@@ -136,12 +144,14 @@ export interface ValidityInput {
   readonly scheduleLagP99Us: number | undefined;
   /** p99 of the time that due arrivals waited for a free VU; `undefined` when it was not measured. */
   readonly vuWaitP99Us: number | undefined;
-  readonly clocks: readonly { readonly agent: string; readonly uncertaintyUs: number }[];
+  readonly clocks: readonly ClockSeen[];
   /** Places in scenario code that kept an agent's loop to itself, so that it can be said what stalled it. */
   readonly blocks?: readonly LoopBlockSeen[];
   readonly requests: { readonly sent: number; readonly answered: number };
   /** Why a file of the bundle could not be written. */
   readonly bundleFailure: string | undefined;
+  /** Why samples did not arrive, where that is known. */
+  readonly whyMissing?: string | undefined;
   readonly samplesUnderOther: number;
   readonly versionSkew: readonly { readonly agent: string; readonly version: string }[];
   readonly coordinatorRestarts: number;
@@ -155,6 +165,13 @@ export interface CalibratedAgent {
   readonly askedPerSecond: number;
   /** What it can fire in time by the calibration of its machine, its share among the agents there. */
   readonly shownPerSecond: number;
+}
+
+export interface ClockSeen {
+  readonly agent: string;
+  readonly uncertaintyUs: number;
+  /** How far it has moved against the coordinator's since the run began, beyond what the estimates leave open; absent: not at all. */
+  readonly driftUs?: number;
 }
 
 export interface LoopBlockSeen {
@@ -201,11 +218,15 @@ function* reasons(input: ValidityInput): Generator<ValidityReason> {
     yield* exceeding('beyond-calibration', 'beyond', percent, seen, agent);
   }
   const { missing } = ledger.samples;
-  yield* exceeding('samples-missing', 'missing', missing, `${missing} recorded samples never arrived`);
+  const why = input.whyMissing === undefined ? '' : `: ${input.whyMissing}`;
+  yield* exceeding('samples-missing', 'missing', missing, `${missing} recorded samples never arrived${why}`);
   for (const imbalance of imbalances(ledger)) yield* exceeding('ledger-imbalance', 'broken', 1, imbalance);
-  for (const { agent, uncertaintyUs } of input.clocks) {
+  for (const { agent, uncertaintyUs, driftUs = 0 } of input.clocks) {
     const ms = uncertaintyUs / 1_000;
     yield* exceeding('clock-uncertain', 'uncertainty', ms, `the clock of agent ${agent} is known to ±${ms.toFixed(1)} ms`, agent);
+    const driftMs = driftUs / 1_000;
+    const drifted = `the clock of agent ${agent} has drifted by ${driftMs.toFixed(0)} ms since the start`;
+    yield* exceeding('clock-uncertain', 'drift', driftMs, drifted, agent);
   }
   const { sent, answered } = input.requests;
   yield* exceeding('target-unreachable', 'unanswered', answered === 0 ? sent : 0, `${sent} requests were sent and none was answered`);

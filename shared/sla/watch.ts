@@ -1,5 +1,15 @@
-import { addEncoded, addLater, addValue, emptyValue, encodeHistogram, matches, selectValue } from '../stats/index.ts';
-import type { HistogramTotals, MergedInterval, Series, SeriesValue } from '../stats/index.ts';
+import {
+  addEncoded,
+  addLater,
+  addValue,
+  emptyValue,
+  encodeHistogram,
+  matches,
+  restoreValue,
+  saveValue,
+  selectValue,
+} from '../stats/index.ts';
+import type { HistogramTotals, MergedInterval, SavedValue, Series, SeriesValue } from '../stats/index.ts';
 import { countingOf, type Counting } from './counting.ts';
 import { isWorse, judge, type Verdict } from './evaluate.ts';
 import type { Threshold } from './threshold.ts';
@@ -79,6 +89,18 @@ export class ThresholdWatch {
     return this.inOrder(verdicts);
   }
 
+  /** As JSON can hold it. Law: whatever is added after `restore(save())` is judged as it would have been. */
+  save(): SavedThresholdWatch {
+    const aborting = this.aborting === undefined ? -1 : this.order.indexOf(this.aborting);
+    return { aborting, windows: this.windows.map((window) => window.save()) };
+  }
+
+  /** Takes up what a watch over the same thresholds saved. */
+  restore({ aborting, windows }: SavedThresholdWatch): void {
+    this.aborting = this.order[aborting];
+    for (const [position, saved] of windows.entries()) this.windows[position]?.restore(saved);
+  }
+
   private mayAbort(threshold: Threshold, elapsedUs: number): void {
     if (threshold.abortOnFail && elapsedUs >= threshold.delayAbortEvalUs) this.aborting ??= threshold;
   }
@@ -127,6 +149,23 @@ class Window {
     return this.slide(Math.max(interval.index, this.newest), isCounter);
   }
 
+  save(): SavedWindow {
+    const { worst, wasFull, newest, slots } = this;
+    return {
+      worst: worst === undefined ? undefined : { kind: worst.kind, observed: worst.observed, judged: worst.judged },
+      wasFull,
+      newest,
+      slots: [...slots].map(([index, slot]) => [index, saveValue(fromSlot(slot))] as const),
+    };
+  }
+
+  restore({ worst, wasFull, newest, slots }: SavedWindow): void {
+    this.worst = worst === undefined ? undefined : { ...worst, threshold: this.threshold };
+    this.wasFull = wasFull;
+    this.newest = newest;
+    for (const [index, saved] of slots) this.slots.set(index, toSlot(restoreValue(saved)));
+  }
+
   private keep(index: number, value: SeriesValue): void {
     const known = this.slots.get(index);
     if (known === undefined) {
@@ -166,6 +205,20 @@ class Window {
   }
 }
 
+/** The watch at rest. Windows come in the order of the thresholds that have one. */
+export interface SavedThresholdWatch {
+  /** Which threshold ended the run, by its place; -1 for none. */
+  readonly aborting: number;
+  readonly windows: readonly SavedWindow[];
+}
+
+interface SavedWindow {
+  readonly worst: Omit<Extract<Verdict, { readonly kind: 'pass' | 'fail' }>, 'threshold'> | undefined;
+  readonly wasFull: boolean;
+  readonly newest: number;
+  readonly slots: readonly (readonly [number, SavedValue])[];
+}
+
 /** A value at rest. A trend is kept encoded: 48 KiB and more as buckets, a few hundred bytes as the bytes of its batch. */
 type Slot =
   | { readonly kind: 'trend'; readonly encoded: Uint8Array; readonly totals: HistogramTotals }
@@ -175,6 +228,13 @@ function toSlot(value: SeriesValue): Slot {
   if (value.kind !== 'trend') return { ...value };
   const { count, sumUs, minUs, maxUs, overflow } = value.histogram;
   return { kind: 'trend', encoded: encodeHistogram(value.histogram), totals: { count, sumUs, minUs, maxUs, overflow } };
+}
+
+function fromSlot(slot: Slot): SeriesValue {
+  if (slot.kind !== 'trend') return { ...slot };
+  const value = emptyValue(slot.kind);
+  addSlot(value, slot);
+  return value;
 }
 
 function addSlot(into: SeriesValue, slot: Slot): void {

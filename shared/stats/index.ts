@@ -1,11 +1,12 @@
 export * from './compare/index.ts';
 export { addCounted, addEncoded, countEncoded, encodeHistogram } from './hdr-codec.ts';
 export * from './hdr-layout.ts';
-export * from './histogram.ts';
 export * from './histogram-log.ts';
+export * from './histogram.ts';
 export * from './interval.ts';
 export * from './ledger.ts';
 export * from './metrics.ts';
 export * from './rollup.ts';
+export * from './saved-value.ts';
 export * from './series.ts';
 export * from './series-sum.ts';

@@ -5,7 +5,7 @@ export interface Ledger {
   readonly started: number;
   /** Planned, but no VU was free before the scenario ended. */
   readonly dropped: number;
-  /** Nobody's: planned for an agent after its last sign of life. */
+  /** Nobody's: planned for an agent after its last sign of life, or while it might not fire. */
   readonly undelivered: number;
   /** An agent died without notice: these it may or may not have fired after its last sealed interval. */
   readonly unknown: number;
@@ -28,16 +28,19 @@ export interface SampleLedger {
 export interface AgentLedger {
   readonly started: number;
   readonly dropped: number;
+  /** Its own by the plan, and never fired: they fell due while it might not fire, or before it knew that they were its own. */
+  readonly undelivered: number;
   readonly completed: number;
   readonly interrupted: number;
 }
 
-export const EMPTY_AGENT_LEDGER: AgentLedger = { started: 0, dropped: 0, completed: 0, interrupted: 0 };
+export const EMPTY_AGENT_LEDGER: AgentLedger = { started: 0, dropped: 0, undelivered: 0, completed: 0, interrupted: 0 };
 
 export function addAgentLedgers(a: AgentLedger, b: AgentLedger): AgentLedger {
   return {
     started: a.started + b.started,
     dropped: a.dropped + b.dropped,
+    undelivered: a.undelivered + b.undelivered,
     completed: a.completed + b.completed,
     interrupted: a.interrupted + b.interrupted,
   };

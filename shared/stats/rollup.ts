@@ -1,6 +1,7 @@
 import { addCounted, countEncoded } from './hdr-codec.ts';
 import { Histogram } from './histogram.ts';
 import type { Batch, Health, ScenarioLedger } from './interval.ts';
+import { restoreValue, saveValue, type SavedValue } from './saved-value.ts';
 import { addLater, addValue, emptyValue, seriesKey, type Series, type SeriesValue, type Tags } from './series.ts';
 
 /** One interval with the batches of all agents added together. */
@@ -94,6 +95,12 @@ export class Rollup {
     );
   }
 
+  /** The last batch of an incarnation is in, and every batch before it. */
+  isWhole(agent: string, id: string): boolean {
+    const incarnation = this.incarnations.get(incarnationKey(agent, id));
+    return incarnation?.last?.isFinal === true && incarnation.missing.size === 0;
+  }
+
   /** Closes and returns, in order, the intervals before `before` (and the oldest ones past the bound). */
   close(before: number): MergedInterval[] {
     const indices = [...this.open.keys()].sort((a, b) => a - b);
@@ -106,6 +113,46 @@ export class Rollup {
       return { index, series: [...interval.values()] };
     });
     return closed;
+  }
+
+  /** Everything there is to know, as JSON can hold it. Law: whatever is added after `restore(save())` leads where it would have led. */
+  save(): SavedRollup {
+    const places = new Map([...this.totals.values()].map((series, place) => [series, place]));
+    const placeOf = (series: Series): number => places.get(series) ?? -1;
+    return {
+      totals: [...this.totals.values()].map(({ metric, tags, value }) => ({ metric, tags, value: saveValue(value) })),
+      incarnations: [...this.incarnations.values()].map((incarnation) => incarnation.save(placeOf)),
+      open: [...this.open].map(([index, interval]) => ({
+        index,
+        series: [...interval].map(([total, { value }]) => [placeOf(total), saveValue(value)] as const),
+      })),
+      merged: this.merged,
+      duplicates: this.duplicates,
+    };
+  }
+
+  static restore({ totals, incarnations, open, merged, duplicates }: SavedRollup): Rollup {
+    const rollup = new Rollup();
+    const series = totals.map(({ metric, tags, value }) => ({ metric, tags, value: restoreValue(value) }));
+    for (const one of series) rollup.totals.set(seriesKey(one.metric, one.tags), one);
+    const at = (place: number): Series => {
+      const one = series[place];
+      if (one === undefined) throw new RangeError(`a saved rollup of ${series.length} series refers to number ${place}`);
+      return one;
+    };
+    for (const saved of incarnations) {
+      rollup.incarnations.set(incarnationKey(saved.agent, saved.id), Incarnation.restore(saved, at));
+    }
+    for (const { index, series: values } of open) {
+      const interval = rollup.interval(index);
+      for (const [place, value] of values) {
+        const total = at(place);
+        interval.set(total, { metric: total.metric, tags: total.tags, value: restoreValue(value) });
+      }
+    }
+    rollup.merged = merged;
+    rollup.duplicates = duplicates;
+    return rollup;
   }
 
   /** Every slice names a series that is defined, here or before, and is of its kind. */
@@ -137,7 +184,7 @@ export class Rollup {
   }
 
   private incarnationOf(batch: Batch): Incarnation {
-    const key = `${batch.key.agent}\u0000${batch.key.incarnation}`;
+    const key = incarnationKey(batch.key.agent, batch.key.incarnation);
     let incarnation = this.incarnations.get(key);
     if (incarnation === undefined) {
       incarnation = new Incarnation(batch.key.agent, batch.key.incarnation);
@@ -175,6 +222,29 @@ export interface AgentState {
   readonly isFinal: boolean;
 }
 
+/** A rollup at rest. Series are referred to by their place in `totals`. */
+export interface SavedRollup {
+  readonly totals: readonly { readonly metric: string; readonly tags: Tags; readonly value: SavedValue }[];
+  readonly incarnations: readonly SavedIncarnation[];
+  readonly open: readonly { readonly index: number; readonly series: readonly (readonly [number, SavedValue])[] }[];
+  readonly merged: number;
+  readonly duplicates: number;
+}
+
+interface SavedIncarnation {
+  readonly agent: string;
+  readonly id: string;
+  /** Number and place, one after the other. */
+  readonly series: readonly number[];
+  readonly missing: readonly number[];
+  readonly next: number;
+  readonly last: AgentState | undefined;
+}
+
+function incarnationKey(agent: string, incarnation: string): string {
+  return `${agent}\u0000${incarnation}`;
+}
+
 /** What is known of one agent process: its series numbers and which sequences are in. */
 class Incarnation {
   readonly agent: string;
@@ -188,6 +258,20 @@ class Incarnation {
   constructor(agent: string, id: string) {
     this.agent = agent;
     this.id = id;
+  }
+
+  save(placeOf: (series: Series) => number): SavedIncarnation {
+    const { agent, id, series, missing, next, last } = this;
+    return { agent, id, series: [...series].flatMap(([number, one]) => [number, placeOf(one)]), missing: [...missing], next, last };
+  }
+
+  static restore({ agent, id, series, missing, next, last }: SavedIncarnation, at: (place: number) => Series): Incarnation {
+    const incarnation = new Incarnation(agent, id);
+    for (let i = 0; i < series.length; i += 2) incarnation.series.set(series[i] ?? -1, at(series[i + 1] ?? -1));
+    for (const sequence of missing) incarnation.missing.add(sequence);
+    incarnation.next = next;
+    incarnation.last = last;
+    return incarnation;
   }
 
   has(sequence: number): boolean {

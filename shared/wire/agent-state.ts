@@ -4,6 +4,8 @@ export type AgentState = 'JOINING' | 'READY' | 'ASSIGNED' | 'RUNNING' | 'DRAININ
 export type AgentEvent =
   /** The coordinator took the hello. */
   | 'welcomed'
+  /** The coordinator took the hello of an agent whose stream broke while it was making load, and its run goes on. */
+  | 'taken-up'
   /** The agent was given a run. */
   | 'assigned'
   /** The agent will not take part. */
@@ -17,7 +19,7 @@ export type AgentEvent =
   | 'lost';
 
 const TRANSITIONS: Readonly<Record<AgentState, Partial<Record<AgentEvent, AgentState>>>> = {
-  JOINING: { welcomed: 'READY', lost: 'LOST' },
+  JOINING: { welcomed: 'READY', 'taken-up': 'RUNNING', lost: 'LOST' },
   READY: { assigned: 'ASSIGNED', released: 'READY', lost: 'LOST' },
   ASSIGNED: { refused: 'READY', started: 'RUNNING', released: 'READY', lost: 'LOST' },
   RUNNING: { 'load-ended': 'DRAINING', released: 'READY', lost: 'LOST' },

@@ -26,8 +26,8 @@ export function ledgerToWire({ scenario, ledger, coveredUntilUs, waiting }: Scen
 }
 
 export function ledgerFromWire(wire: proto.ScenarioLedger): ScenarioLedger {
-  const { scenario, coveredUntilUs, waiting, started, dropped, completed, interrupted } = wire;
-  return { scenario, coveredUntilUs, waiting, ledger: { started, dropped, completed, interrupted } };
+  const { scenario, coveredUntilUs, waiting, started, dropped, undelivered, completed, interrupted } = wire;
+  return { scenario, coveredUntilUs, waiting, ledger: { started, dropped, undelivered, completed, interrupted } };
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -8,6 +8,7 @@ export type {
   Finished,
   Hello,
   MachineRate,
+  NewEpoch,
   Progress,
   SubmitRequest,
   Threshold as WireThreshold,

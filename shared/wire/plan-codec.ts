@@ -1,5 +1,14 @@
 import { AppError } from '../base/index.ts';
-import { isOpen, type ClosedLoad, type Epoch, type Load, type Plan, type PlannedMetric, type PlannedScenario } from '../plan/index.ts';
+import {
+  isOpen,
+  type Amendment,
+  type ClosedLoad,
+  type Epoch,
+  type Load,
+  type Plan,
+  type PlannedMetric,
+  type PlannedScenario,
+} from '../plan/index.ts';
 import type * as proto from '../../proto/gen/muster/v1/plan.ts';
 
 export function planToWire(plan: Plan): proto.Plan {
@@ -18,12 +27,42 @@ export function planFromWire(plan: proto.Plan): Plan {
   return { name, seed, intervalMs, ...paced, setupLimitMs, teardownLimitMs, ...own, scenarios };
 }
 
-export function epochToWire(epoch: Epoch): proto.Epoch {
-  return { number: epoch.number, fromUs: epoch.fromUs, owners: [...epoch.owners] };
+export function epochToWire({ number, fromUs, owners, amendments = [] }: Epoch): proto.Epoch {
+  return { number, fromUs, owners: [...owners], amendments: amendments.map(amendmentToWire) };
 }
 
-export function epochFromWire(epoch: proto.Epoch): Epoch {
-  return { number: epoch.number, fromUs: epoch.fromUs, owners: epoch.owners };
+/** Throws `AppError('SCENARIO_INVALID')` on an amendment this build does not know. */
+export function epochFromWire({ number, fromUs, owners, amendments }: proto.Epoch): Epoch {
+  return { number, fromUs, owners, ...(amendments.length === 0 ? {} : { amendments: amendments.map(amendmentFromWire) }) };
+}
+
+function amendmentToWire(amendment: Amendment): proto.Amendment {
+  switch (amendment.kind) {
+    case 'rate': {
+      const { scenario, ratePerSecond, maxVus } = amendment;
+      return { kind: { $case: 'rate', value: { scenario, ratePerSecond, maxVus } } };
+    }
+    case 'vus':
+      return { kind: { $case: 'vus', value: { scenario: amendment.scenario, vus: amendment.vus } } };
+    case 'pause':
+      return { kind: { $case: 'pause', value: {} } };
+    case 'resume':
+      return { kind: { $case: 'resume', value: {} } };
+  }
+}
+
+function amendmentFromWire({ kind }: proto.Amendment): Amendment {
+  switch (kind?.$case) {
+    case 'rate':
+      return { kind: 'rate', ...kind.value };
+    case 'vus':
+      return { kind: 'vus', ...kind.value };
+    case 'pause':
+    case 'resume':
+      return { kind: kind.$case };
+    case undefined:
+      throw new AppError('SCENARIO_INVALID', 'an amendment this version does not know');
+  }
 }
 
 function metricFromWire(name: string, { kind, unit }: proto.CustomMetric): PlannedMetric {

@@ -16,6 +16,11 @@ export function eventSubject(runId: string): string {
   return `muster.${runId}.event`;
 }
 
+/** Where the coordinator that conducts a run answers as long as it lives. Not in the stream. */
+export function ownerSubject(runId: string): string {
+  return `muster.${runId}.owner`;
+}
+
 /** JetStream drops a second message of the same id, so a batch published again after a lost acknowledgement is stored once. */
 export function batchMessageId(runId: string, agentId: string, incarnation: string, sequence: number): string {
   return `${runId}:${agentId}:${incarnation}:${sequence}`;

@@ -82,7 +82,7 @@ export function sampleLedgers(samples: number, intervals: number): ScenarioLedge
   const done = samples * intervals;
   return SCENARIOS.map((scenario) => ({
     scenario,
-    ledger: { started: done, dropped: 0, completed: done, interrupted: 0 },
+    ledger: { started: done, dropped: 0, undelivered: 0, completed: done, interrupted: 0 },
     coveredUntilUs: intervals * 1e6,
     waiting: 0,
   }));

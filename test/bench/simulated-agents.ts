@@ -35,6 +35,8 @@ const SAMPLES_PER_BATCH = SAMPLES * TRENDS;
 const POOL = 64;
 const TICK_MS = 5;
 const RETRY_MS = 250;
+/** As often as real agents. */
+const HEARTBEAT_US = 500_000;
 
 const options = JSON.parse(process.env['SIMULATED_AGENTS'] ?? '{}') as SimulationOptions;
 const pool = Array.from({ length: POOL }, (_, seed) => {
@@ -69,13 +71,14 @@ class SimulatedAgent {
   private sealed = 0;
   private stored = 0;
   private beatUs: number;
+  private beats = 0;
 
   constructor(number: number) {
     this.number = number;
     this.id = `sim-${String(number).padStart(5, '0')}`;
     // The golden ratio spreads any number of agents evenly.
     this.phaseUs = ((number * 0.618_034) % 1) * options.spreadMs * 1000;
-    this.beatUs = systemClock.nowUs() + ((number * 0.618_034) % 1) * 1e6;
+    this.beatUs = systemClock.nowUs() + ((number * 0.618_034) % 1) * HEARTBEAT_US;
     const client = new ControlClient(options.coordinator, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
     this.stream = client.join();
     this.stream.on('data', ({ kind }: JoinResponse) => {
@@ -95,14 +98,14 @@ class SimulatedAgent {
         capacity: 1,
         allowList: [],
         joinToken: '',
-        machineRate: undefined,
+        ...{ machineRate: undefined, runId: '', state: '' },
       },
     });
   }
 
   tick(nowUs: number): void {
     if (nowUs >= this.beatUs) {
-      this.beatUs += 1e6;
+      this.beatUs += HEARTBEAT_US;
       this.beat();
     }
     const dueUs = this.zeroUs + (this.sealed + 1) * 1e6 + this.phaseUs;
@@ -173,6 +176,7 @@ class SimulatedAgent {
           startErrorUs: 0,
           cappedSamples: 0,
           blocks: [],
+          astray: 0,
         },
       },
     });
@@ -185,6 +189,7 @@ class SimulatedAgent {
       value: {
         ...{ runId: this.runId, elapsedUs: 0, activeVus: 16, samplesRecorded: SAMPLES_PER_BATCH * this.sealed },
         ...{ ledgers: this.ledgers(this.sealed).map(ledgerToWire), loadEnded: this.stored === options.seconds },
+        ...{ number: ++this.beats, epochs: 1 },
       },
     });
   }

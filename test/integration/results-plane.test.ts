@@ -1,7 +1,9 @@
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { HTTP_DEFAULTS } from '../../shared/plan/index.ts';
-import type { Batch } from '../../shared/stats/index.ts';
+import { Outbox } from '../../agent/outbox.ts';
+import { systemClock } from '../../shared/base/index.ts';
+import { Rollup, type Batch } from '../../shared/stats/index.ts';
 import {
   batchSubject,
   encodeBatch,
@@ -67,7 +69,7 @@ describe('the stream', () => {
 });
 
 describe('batches', () => {
-  test('come in stream order to the run that asked for them, and are gone when they are acknowledged', async () => {
+  test('come in stream order to the run that asked for them, each with its place in the stream', async () => {
     const plane = await opened();
     const [runId, other] = [newRun(), newRun()];
     await plane.publishBatch(other, batch(7).key, encodeBatch(batch(7)));
@@ -75,38 +77,63 @@ describe('batches', () => {
     for (const sequence of [0, 1, 2]) await plane.publishBatch(runId, batch(sequence).key, encodeBatch(batch(sequence)));
     await waitUntil('three batches arrived', () => collected.batches.length === 3);
     expect(collected.batches.map(comparable)).toEqual([0, 1, 2].map((sequence) => comparable(batch(sequence))));
-    await waitUntil('all are acknowledged', async () => (await manager.consumers.info(STREAM, `collector-${runId}`)).num_ack_pending === 0);
+    const [first = 0] = collected.places;
+    expect(collected.places).toEqual([first, first + 1, first + 2]);
     collected.stop.abort();
     await collected.ended;
-    await expect(manager.consumers.info(STREAM, `collector-${runId}`)).rejects.toThrow('consumer not found');
   });
 
-  test('bytes that are no batch are reported and do not come again, and the next batch does', async () => {
+  test('bytes that are no batch are reported, once, and the next batch comes', async () => {
     const plane = await opened();
     const runId = newRun();
     const collected = consuming(plane, runId);
     await direct.jetstream().publish(batchSubject(runId, 'stranger'), new TextEncoder().encode('hello'));
     await plane.publishBatch(runId, batch(0).key, encodeBatch(batch(0)));
     await waitUntil('the batch arrived', () => collected.batches.length === 1);
-    await waitUntil('both are acknowledged', async () => {
-      const { num_ack_pending, delivered } = await manager.consumers.info(STREAM, `collector-${runId}`);
-      return num_ack_pending === 0 && delivered.consumer_seq === 2;
-    });
     expect(collected.garbage).toHaveLength(1);
   });
 
-  test('a reader that is cut off goes on where it was, under the same durable name', async () => {
+  test('a reader that names its place gets what follows, and one that names none gets everything', async () => {
     const runId = newRun();
     const first = await opened();
     const before = consuming(first, runId);
     for (const sequence of [0, 1]) await first.publishBatch(runId, batch(sequence).key, encodeBatch(batch(sequence)));
-    await waitUntil('two are acknowledged', async () => before.batches.length === 2 && (await manager.consumers.info(STREAM, `collector-${runId}`)).num_ack_pending === 0); // prettier-ignore
+    await waitUntil('two arrived', () => before.batches.length === 2);
     await first.close();
     const second = await opened();
     await second.publishBatch(runId, batch(2).key, encodeBatch(batch(2)));
-    const after = consuming(second, runId);
-    await waitUntil('the third arrived', () => after.batches.length > 0);
-    expect(after.batches.map(({ key }) => key.sequence)).toEqual([2]);
+    const after = consuming(second, runId, (before.places.at(-1) ?? 0) + 1);
+    const again = consuming(second, runId);
+    await waitUntil('all arrived', () => after.batches.length === 1 && again.batches.length === 3);
+    expect([after, again].map(sequencesOf)).toEqual([[2], [0, 1, 2]]);
+  });
+
+  test('a reader whose consumer is taken away goes on where it was', async () => {
+    const plane = await opened();
+    const runId = newRun();
+    const collected = consuming(plane, runId);
+    await plane.publishBatch(runId, batch(0).key, encodeBatch(batch(0)));
+    await waitUntil('the first arrived', () => collected.batches.length === 1);
+    for await (const { name, config } of manager.consumers.list(STREAM))
+      if (config.filter_subject === batchSubject(runId, '*')) await manager.consumers.delete(STREAM, name);
+    await plane.publishBatch(runId, batch(1).key, encodeBatch(batch(1)));
+    await waitUntil('the second arrived', () => collected.batches.length === 2);
+    expect(sequencesOf(collected)).toEqual([0, 1]);
+    expect(collected.troubles).not.toEqual([]);
+  });
+
+  test('what was stored twice, because its acknowledgement was lost and its id forgotten, comes twice and counts once', async () => {
+    const plane = await opened();
+    const runId = newRun();
+    const rollup = new Rollup();
+    const collected = consuming(plane, runId, 1, (one) => rollup.add(one));
+    await plane.publishBatch(runId, batch(0).key, encodeBatch(batch(0)));
+    // Without its message id, as for a server that no longer knows it: the window of ids is two minutes.
+    await direct.jetstream().publish(batchSubject(runId, 'agent-1'), encodeBatch(batch(0)));
+    await plane.publishBatch(runId, batch(1).key, encodeBatch(batch(1)));
+    await waitUntil('all arrived', () => collected.batches.length === 3);
+    expect(sequencesOf(collected)).toEqual([0, 0, 1]);
+    expect([rollup.merged, rollup.duplicates]).toEqual([2, 1]);
   });
 });
 
@@ -172,13 +199,38 @@ describe('a server that is killed and comes back', () => {
     await plane.publishBatch(runId, batch(0).key, encodeBatch(batch(0)));
     await waitUntil('the first batch arrived', () => collected.batches.length === 1);
     await server.kill9();
-    await expect(plane.publishBatch(runId, batch(1).key, encodeBatch(batch(1)))).rejects.toThrow();
+    await waitUntil('the connection is known to be broken', () => !plane.isReachable);
+    await expect(plane.publishBatch(runId, batch(1).key, encodeBatch(batch(1)))).rejects.toThrow('not reachable');
     await server.restart();
     await waitUntil('publishing works again', () => plane.publishBatch(runId, batch(1).key, encodeBatch(batch(1))).then(() => true, () => false), 30_000); // prettier-ignore
     // Published again after its acknowledgement was lost: the server still knows the message id.
     await plane.publishBatch(runId, batch(1).key, encodeBatch(batch(1)));
     await waitUntil('the second batch arrived', () => collected.batches.some(({ key }) => key.sequence === 1), 30_000);
     expect(await stored(runId)).toBe(2);
+    expect(sequencesOf(collected)).toEqual([0, 1]);
+  });
+
+  test('a server that stands still for longer than anybody waits for an answer loses nothing and repeats nothing', async () => {
+    const plane = await opened();
+    const runId = newRun();
+    const collected = consuming(plane, runId);
+    const outbox = new Outbox((sequence) => plane.publishBatch(runId, batch(sequence).key, encodeBatch(batch(sequence))), systemClock);
+    const add = (sequence: number): void => {
+      outbox.add(batch(sequence));
+    };
+    add(0);
+    await waitUntil('the first batch arrived', () => collected.batches.length === 1);
+    server.freeze();
+    try {
+      for (const sequence of [1, 2, 3]) add(sequence);
+      await waitUntil('an attempt has failed', () => outbox.failure !== undefined, 15_000);
+    } finally {
+      server.thaw();
+    }
+    await outbox.drained();
+    await waitUntil('all arrived', () => collected.batches.length === 4, 30_000);
+    expect(sequencesOf(collected)).toEqual([0, 1, 2, 3]);
+    expect(await stored(runId)).toBe(4);
   });
 });
 
@@ -193,13 +245,26 @@ function newRun(): string {
   return `run-${++runs}`;
 }
 
-function consuming(plane: ResultsPlane, runId: string) {
+function consuming(plane: ResultsPlane, runId: string, fromSequence = 1, also: (batch: Batch) => void = () => undefined) {
   const batches: Batch[] = [];
+  const places: number[] = [];
   const garbage: string[] = [];
+  const troubles: string[] = [];
   const stop = new AbortController();
   stops.push(stop);
-  const ended = plane.consumeBatches(runId, (one) => batches.push(one), (reason) => garbage.push(reason), stop.signal).catch(() => 'cut off'); // prettier-ignore
-  return { batches, garbage, stop, ended };
+  const onBatch = (one: Batch, place: number): void => {
+    also(one);
+    batches.push(one);
+    places.push(place);
+  };
+  const onGarbage = (reason: string): void => void garbage.push(reason);
+  const onTrouble = (reason: string): void => void troubles.push(reason);
+  const ended = plane.readBatches({ runId, fromSequence, onBatch, onGarbage, onTrouble }, stop.signal);
+  return { batches, places, garbage, troubles, stop, ended };
+}
+
+function sequencesOf({ batches }: { readonly batches: readonly Batch[] }): number[] {
+  return batches.map(({ key }) => key.sequence);
 }
 
 function batch(sequence: number): Batch {

@@ -61,7 +61,7 @@ const plan: fc.Arbitrary<Plan> = fc.record(
 );
 const ledger = fc.record({
   scenario: text,
-  ledger: fc.record({ started: whole, dropped: whole, completed: whole, interrupted: whole }),
+  ledger: fc.record({ started: whole, dropped: whole, undelivered: whole, completed: whole, interrupted: whole }),
   coveredUntilUs: real,
   waiting: small,
 });
@@ -160,7 +160,20 @@ describe('what travels comes back as it was', () => {
   });
 
   test('epochs and ledgers', () => {
-    const epoch = fc.record({ number: small, fromUs: whole, owners: fc.array(text, { maxLength: 9 }) });
+    const amendment = fc.oneof(
+      fc.record({ kind: fc.constant('rate' as const), scenario: text, ratePerSecond: real, maxVus: small }),
+      fc.record({ kind: fc.constant('vus' as const), scenario: text, vus: small }),
+      fc.record({ kind: fc.constantFrom('pause' as const, 'resume' as const) }),
+    );
+    const epoch = fc.record(
+      {
+        number: small,
+        fromUs: whole,
+        owners: fc.array(text, { maxLength: 9 }),
+        amendments: fc.array(amendment, { minLength: 1, maxLength: 3 }),
+      },
+      { requiredKeys: ['number', 'fromUs', 'owners'] },
+    );
     fc.assert(
       fc.property(epoch, ledger, (one, other) => {
         expect(epochFromWire(epochToWire(one))).toEqual(one);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Plan } from '../../shared/plan/index.ts';
 import { readBundle, type Bundle, type MetricSummary, type Summary } from '../../shared/report/index.ts';
 import { NatsServer } from './nats-server.ts';
-import { Processes, type Ended } from './processes.ts';
+import { Processes, type Child, type Ended } from './processes.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** What a run left behind: its exit code, its summary as printed, its bundle on disk. */
@@ -45,6 +45,7 @@ export class Cluster {
     ]);
     const [, port] = await coordinator.untilSaid(/"port":(\d+)/, JOIN_DEADLINE_MS);
     const cluster = new Cluster(nats, processes, directory, `127.0.0.1:${port ?? ''}`, agents);
+    if (agents === 0) return cluster;
     const agent = processes.start('coordinator/main.js', [
       ...['agent', '--coordinator', cluster.address, '--nats', nats.url, '--id', 'agent', '--workers', String(agents)],
     ]);
@@ -53,15 +54,50 @@ export class Cluster {
     return cluster;
   }
 
+  /** Agents that are processes of their own, `agent-1` and so on, to be killed and stopped one by one. */
+  static async startApart(agents: number): Promise<Cluster & { readonly members: readonly Child[] }> {
+    const cluster = await Cluster.start(0);
+    const members: Child[] = [];
+    for (let number = 1; number <= agents; number++) members.push(await cluster.join(`agent-${number}`));
+    return Object.assign(cluster, { members });
+  }
+
+  /** One more agent process. Resolves when it has joined. */
+  async join(agentId: string): Promise<Child> {
+    const options = { agentId, coordinator: this.address, natsUrl: this.nats.url };
+    const agent = this.processes.start('agent/main.js', [], { env: { MUSTER_AGENT_OPTIONS: JSON.stringify(options) } });
+    await agent.untilSaid(/"joined"/, JOIN_DEADLINE_MS);
+    return agent;
+  }
+
+  /** `muster COMMAND …` of this cluster's coordinator. */
+  muster(command: string, ...arguments_: readonly string[]): Promise<Ended> {
+    return this.processes.muster([command, ...arguments_, '--coordinator', this.address]);
+  }
+
   /** `muster run` of the scenario on `agents` agents of this cluster, to its end. Rejects when no load ran. */
   async run(scenario: object, agents: number, flags: readonly string[] = []): Promise<ClusterRun> {
+    return (await this.begin(scenario, agents, ['--quiet', ...flags])).done;
+  }
+
+  /** The same, while it is under way. What it says tells the run's id. */
+  async begin(
+    scenario: object,
+    agents: number,
+    flags: readonly string[] = [],
+  ): Promise<{ readonly child: Child; readonly done: Promise<ClusterRun> }> {
     const out = join(this.directory, `out-${++this.runs}`);
     // JSON is YAML.
     const file = join(this.directory, `scenario-${this.runs}.yaml`);
     await writeFile(file, JSON.stringify(scenario));
-    const ended = await this.processes.muster([
-      ...['run', file, '--coordinator', this.address, '--agents', String(agents), '--out', out, '--json', '--quiet', ...flags],
+    const child = this.processes.start('coordinator/main.js', [
+      ...['run', file, '--coordinator', this.address, '--agents', String(agents), '--out', out, '--json', ...flags],
     ]);
+    return { child, done: this.finish(child, out) };
+  }
+
+  private async finish(child: Child, out: string): Promise<ClusterRun> {
+    const ended = await child.ended;
     if (ended.stdout === '') throw new Error(`the run ended with ${String(ended.code)} and no summary:\n${ended.stderr}`);
     const bundle = await readBundle(out);
     return { ended, summary: JSON.parse(ended.stdout) as Summary, bundle, plan: bundle.manifest.plan as Plan };

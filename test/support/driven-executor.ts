@@ -1,6 +1,7 @@
 import { createExecutor, type Executor } from '../../agent/executors/index.ts';
 import type { Actor } from '../../agent/flow/actor.ts';
 import { Recorder } from '../../agent/recorder.ts';
+import type { AgentLedger } from '../../shared/stats/index.ts';
 import type { Epoch, Plan, PlannedScenario } from '../../shared/plan/index.ts';
 
 export interface StartedIteration {
@@ -21,6 +22,7 @@ export class DrivenExecutor {
   readonly lagsUs: number[] = [];
   readonly actors: FakeActor[] = [];
   nowUs = 0;
+  leaseEndsUs = Infinity;
 
   constructor(scenario: PlannedScenario, epochs: readonly Epoch[], agentId: string, seed = 7) {
     const plan: Plan = { name: 'driven', seed, intervalMs: 1_000, scenarios: [scenario] };
@@ -36,6 +38,7 @@ export class DrivenExecutor {
         return actor;
       },
       observeLag: (lagUs) => this.lagsUs.push(lagUs),
+      mayBegin: (us) => us < this.leaseEndsUs,
     });
   }
 
@@ -49,13 +52,20 @@ export class DrivenExecutor {
     this.executor.turn(us, isLast);
   }
 
+  /** The executor hears of epochs, now; `epochs` are all of them. */
+  amend(epochs: readonly Epoch[]): void {
+    this.executor.turn(this.nowUs, true);
+    this.executor.amend(epochs);
+    this.executor.turn(this.nowUs, true);
+  }
+
   /** An iteration ends by itself, now. */
   complete(actor: FakeActor | undefined): void {
     if (actor === undefined) throw new Error('nobody is busy');
     actor.end(true);
   }
 
-  get counts(): { started: number; dropped: number; completed: number; interrupted: number; waiting: number } {
+  get counts(): AgentLedger & { readonly waiting: number } {
     const { ledger, waiting } = this.executor.ledger(this.nowUs);
     return { ...ledger, waiting };
   }

@@ -60,5 +60,5 @@ export function scenarioLedger(
   coveredUntilUs = 0,
   waiting = 0,
 ): ScenarioLedger {
-  return { scenario, coveredUntilUs, waiting, ledger: { started: 0, dropped: 0, completed: 0, interrupted: 0, ...ledger } };
+  return { scenario, coveredUntilUs, waiting, ledger: { started: 0, dropped: 0, undelivered: 0, completed: 0, interrupted: 0, ...ledger } };
 }

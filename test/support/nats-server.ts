@@ -27,22 +27,55 @@ interface Running {
   readonly exited: Promise<unknown>;
 }
 
+/** One server of a cluster. */
+interface Membership {
+  readonly name: string;
+  /** The port on which the servers of the cluster reach this one, and those of all of them. */
+  readonly port: number;
+  readonly routes: readonly number[];
+}
+
 /** A private JetStream server on a free loopback port with its own store, which survives `kill9` and `restart`. One per test file. */
 export class NatsServer {
   readonly port: number;
   private readonly directory: string;
+  private readonly membership: Membership | undefined;
   private running: Running | undefined;
   private log = '';
 
-  private constructor(port: number, directory: string) {
+  private constructor(port: number, directory: string, membership?: Membership) {
     this.port = port;
     this.directory = directory;
+    this.membership = membership;
   }
 
   static async start(): Promise<NatsServer> {
     const server = new NatsServer(await freePort(), await mkdtemp(join(tmpdir(), 'muster-nats-')));
     await server.launch();
     return server;
+  }
+
+  /** Servers that know each other; resolves when they have agreed on who leads. A stream of theirs may have as many replicas. */
+  static async startCluster(size: number): Promise<NatsServer[]> {
+    const routes: number[] = [];
+    while (routes.length < size) routes.push(await freePort());
+    const servers: NatsServer[] = [];
+    for (const [position, port] of routes.entries()) {
+      const membership = { name: `node-${position + 1}`, port, routes };
+      servers.push(new NatsServer(await freePort(), await mkdtemp(join(tmpdir(), 'muster-nats-')), membership));
+    }
+    await Promise.all(servers.map((server) => server.launch()));
+    await waitUntil(
+      'the servers have agreed on a leader',
+      () => servers.some(({ log }) => log.includes('JetStream cluster new metadata leader')),
+      30_000,
+    );
+    return servers;
+  }
+
+  /** Its name in a cluster; empty alone. */
+  get name(): string {
+    return this.membership?.name ?? '';
   }
 
   get url(): string {
@@ -59,6 +92,15 @@ export class NatsServer {
     await this.end('SIGKILL');
   }
 
+  /** It stands still, as with a disk that does not answer: connections stay, nothing is said. */
+  freeze(): void {
+    if (this.running !== undefined) process.kill(this.running.serverPid, 'SIGSTOP');
+  }
+
+  thaw(): void {
+    if (this.running !== undefined) process.kill(this.running.serverPid, 'SIGCONT');
+  }
+
   /** The same port, the same store. Stops the server first when it still runs. */
   async restart(): Promise<void> {
     await this.end('SIGTERM');
@@ -71,7 +113,7 @@ export class NatsServer {
   }
 
   private async launch(): Promise<void> {
-    const arguments_ = ['-js', '-a', '127.0.0.1', '-p', String(this.port), '-sd', this.directory];
+    const arguments_ = ['-js', '-a', '127.0.0.1', '-p', String(this.port), '-sd', this.directory, ...clusterArguments(this.membership)];
     const wrapper = spawn('sh', ['-c', LIFELINE, 'sh', natsServerBinary(), ...arguments_], { stdio: ['pipe', 'pipe', 'pipe'] });
     const exited = once(wrapper, 'exit');
     wrapper.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -95,6 +137,13 @@ export class NatsServer {
     if (running.wrapper.exitCode === null && running.wrapper.signalCode === null) process.kill(running.serverPid, signal);
     await running.exited;
   }
+}
+
+function clusterArguments(membership: Membership | undefined): string[] {
+  if (membership === undefined) return [];
+  const { name, port, routes } = membership;
+  const others = routes.map((route) => `nats://127.0.0.1:${route}`).join(',');
+  return ['-n', name, '-cluster_name', 'muster', '-cluster', `nats://127.0.0.1:${port}`, '-routes', others];
 }
 
 /** In the order of the set-up script, which sees to it that there is one: `$MUSTER_NATS_SERVER`, PATH, the set-up cache. */

@@ -34,7 +34,7 @@ export async function writeRunBundle(dir: string, { seconds, requests, manifest,
     const series = seriesOf(own);
     for (const one of series) addTo(totals, one);
     started += own.length;
-    const ledger = { started, dropped: 0, completed: started, interrupted: 0 };
+    const ledger = { started, dropped: 0, undelivered: 0, completed: started, interrupted: 0 };
     await writer.appendBatch(
       {
         key: { agent: 'agent-1', incarnation: 'i', sequence: second },

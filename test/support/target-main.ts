@@ -7,12 +7,14 @@ export type TargetCommand =
   | { readonly kind: 'freeze'; readonly fromUs: number; readonly toUs: number }
   | { readonly kind: 'freeze-after-first'; readonly afterUs: number; readonly forUs: number }
   | { readonly kind: 'log' }
+  | { readonly kind: 'total' }
   | { readonly kind: 'reset' };
 
 /** Every command is answered once, in order. */
 export type TargetAnswer =
   | { readonly kind: 'port'; readonly port: number }
   | { readonly kind: 'log'; readonly log: TargetLog }
+  | { readonly kind: 'total'; readonly total: number }
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly reason: string };
 
@@ -43,6 +45,8 @@ async function obey(command: TargetCommand): Promise<TargetAnswer> {
       return { kind: 'done' };
     case 'log':
       return { kind: 'log', log: target.log() };
+    case 'total':
+      return { kind: 'total', total: target.total };
     case 'reset':
       target.reset();
       return { kind: 'done' };

@@ -8,6 +8,8 @@ import type { Behaviour, TargetLog, TargetOptions } from './target.ts';
 export class TargetProcess {
   readonly port: number;
   private readonly child: ChildProcess;
+  /** Answers carry no number, so one question is asked after another. */
+  private asked: Promise<unknown> = Promise.resolve();
 
   private constructor(child: ChildProcess, port: number) {
     this.child = child;
@@ -26,25 +28,38 @@ export class TargetProcess {
   }
 
   async behave(path: string, behaviour: Behaviour): Promise<void> {
-    await ask(this.child, { kind: 'behave', path, behaviour });
+    await this.ask({ kind: 'behave', path, behaviour });
   }
 
   async freeze(fromUs: number, toUs: number): Promise<void> {
-    await ask(this.child, { kind: 'freeze', fromUs, toUs });
+    await this.ask({ kind: 'freeze', fromUs, toUs });
   }
 
   async freezeAfterFirst(afterUs: number, forUs: number): Promise<void> {
-    await ask(this.child, { kind: 'freeze-after-first', afterUs, forUs });
+    await this.ask({ kind: 'freeze-after-first', afterUs, forUs });
   }
 
   async log(): Promise<TargetLog> {
-    const answer = await ask(this.child, { kind: 'log' });
+    const answer = await this.ask({ kind: 'log' });
     if (answer.kind !== 'log') throw new Error(`target process answered ${answer.kind}`);
     return answer.log;
   }
 
+  /** Requests seen so far: cheap to ask, unlike the log. */
+  async total(): Promise<number> {
+    const answer = await this.ask({ kind: 'total' });
+    if (answer.kind !== 'total') throw new Error(`target process answered ${answer.kind}`);
+    return answer.total;
+  }
+
   async reset(): Promise<void> {
-    await ask(this.child, { kind: 'reset' });
+    await this.ask({ kind: 'reset' });
+  }
+
+  private ask(command: TargetCommand): Promise<TargetAnswer> {
+    const answered = this.asked.then(() => ask(this.child, command));
+    this.asked = answered.catch(() => undefined);
+    return answered;
   }
 
   async stop(): Promise<void> {

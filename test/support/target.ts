@@ -75,7 +75,8 @@ export class Target {
   private readonly behaviours: Map<string, Behaviour>;
   private counts = new Map<string, number>();
   private arrivals: LoggedArrival[] = [];
-  private total = 0;
+  /** Requests seen since the start or the last reset. */
+  total = 0;
   private connectionsOpened = 0;
   private frozenFromUs = 0;
   private frozenToUs = 0;

@@ -86,15 +86,19 @@ async function batchesOf(natsUrl: string, { summary, bundle }: ClusterRun): Prom
   const garbage: string[] = [];
   const done = new AbortController();
   try {
-    const consuming = plane.consumeBatches(
-      summary.run.id,
-      (batch) => found.push(batch),
-      (reason) => garbage.push(reason),
+    const reading = plane.readBatches(
+      {
+        runId: summary.run.id,
+        fromSequence: 1,
+        onBatch: (batch) => found.push(batch),
+        onGarbage: (reason) => garbage.push(reason),
+        onTrouble: (reason) => garbage.push(reason),
+      },
       done.signal,
     );
     await waitUntil(`${expected} batches have been read`, () => found.length + garbage.length >= expected);
     done.abort();
-    await consuming;
+    await reading;
   } finally {
     await plane.close();
   }

@@ -271,6 +271,8 @@ describe('in the middle of a run', () => {
     expect(summary.ledger.samples.merged).toBeGreaterThan(0);
     expect(summary.ledger.samples.missing).toBeGreaterThan(0);
     expect(summary.validity.reasons).toContainEqual(expect.objectContaining({ code: 'samples-missing', grade: 'invalid' }));
+    expect(ended.stderr).toContain('NATS is not reachable: results wait with the agents, after the load for up to 3 s');
+    expect(ended.stderr).toContain('never arrived: NATS was not reachable for 3 s after the load (--drain-timeout)');
   });
 
   test('muster run is killed: its agents and its nats-server end by themselves, and the store is gone', async () => {

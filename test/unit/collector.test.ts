@@ -97,6 +97,17 @@ describe('a collector', () => {
     expect(collector.samples.merged).toBe(3);
   });
 
+  test('has an agent’s part complete when its last batch and all before it are in, in whatever order they came', () => {
+    const collector = collecting('a', 'b');
+    collector.add(batch('a', 0, [1_000]));
+    collector.add(batch('a', 2, [1_000], { isFinal: true }));
+    collector.add(batch('b', 0, [1_000], { isFinal: true }));
+    const complete = (): string[] => ['a', 'b'].filter((id) => collector.isComplete({ id, incarnation: 'i' }));
+    expect(complete()).toEqual(['b']);
+    collector.add(batch('a', 1, [1_000]));
+    expect(complete()).toEqual(['a', 'b']);
+  });
+
   test('judges thresholds after every interval, and a failed one with abortOnFail asks for the end', () => {
     const collector = collecting('a');
     collector.add(batch('a', 0, [1_000]));
@@ -192,7 +203,7 @@ function participating(...ids: string[]) {
     runId: 'run-1',
     lastSeenUs: 0,
   }));
-  const participants = new Participants(agents, clock, () => {});
+  const participants = new Participants(agents, clock, { onChange: () => {}, onBack: () => {}, onProgress: () => {} });
   for (const agent of agents) participants.onMessage(agent, { $case: 'ready', value: { runId: 'run-1' } });
   const hear = (id: string, started: number): void => {
     const agent = agents.find((one) => one.id === id);
@@ -200,7 +211,7 @@ function participating(...ids: string[]) {
     const ledgers = [ledgerToWire(scenarioLedger('browse', { started }))];
     participants.onMessage(agent, {
       $case: 'progress',
-      value: { runId: 'run-1', elapsedUs: 0, activeVus: 1, ledgers, samplesRecorded: 0, loadEnded: false },
+      value: { runId: 'run-1', elapsedUs: 0, activeVus: 1, ledgers, samplesRecorded: 0, loadEnded: false, number: 1, epochs: 1 },
     });
   };
   return { participants, hear };

@@ -52,11 +52,11 @@ describe('an arrival-rate executor', () => {
   test('an arrival without a free VU waits, keeps its instant, and is next when a VU is free', () => {
     const driven = new DrivenExecutor(openScenario({ maxVus: 2 }), oneEpoch('a'), 'a');
     driven.turnAt(450_000);
-    expect(driven.counts).toEqual({ started: 2, dropped: 0, completed: 0, interrupted: 0, waiting: 3 });
+    expect(driven.counts).toEqual({ started: 2, dropped: 0, undelivered: 0, completed: 0, interrupted: 0, waiting: 3 });
     driven.nowUs = 480_000;
     driven.complete(driven.busy[0]);
     expect(driven.started.at(-1)).toEqual({ vu: 0, index: 2, intendedUs: 200_000, atUs: 480_000 });
-    expect(driven.counts).toEqual({ started: 3, dropped: 0, completed: 1, interrupted: 0, waiting: 2 });
+    expect(driven.counts).toEqual({ started: 3, dropped: 0, undelivered: 0, completed: 1, interrupted: 0, waiting: 2 });
   });
 
   test('the wait for a VU shows as schedule lag', () => {
@@ -72,40 +72,41 @@ describe('an arrival-rate executor', () => {
   test('drops and counts what arrives past a million waiting', () => {
     const driven = new DrivenExecutor(openScenario({ ratePerSecond: 1_000_010, maxVus: 1 }), oneEpoch('a'), 'a');
     driven.turnAt(1_000_000);
-    expect(driven.counts).toEqual({ started: 1, dropped: 9, completed: 0, interrupted: 0, waiting: 1_000_000 });
+    expect(driven.counts).toMatchObject({ started: 1, dropped: 9, completed: 0, waiting: 1_000_000 });
   });
 
   test('starts none of the arrivals planned at or after the instant of a stop, and drops who waits', () => {
     const driven = new DrivenExecutor(openScenario({ maxVus: 2 }), oneEpoch('a'), 'a');
     driven.turnAt(350_000);
     driven.executor.stop(600_000, 5_000_000);
-    expect(driven.counts).toEqual({ started: 2, dropped: 2, completed: 0, interrupted: 0, waiting: 0 });
+    expect(driven.counts).toEqual({ started: 2, dropped: 2, undelivered: 0, completed: 0, interrupted: 0, waiting: 0 });
     driven.complete(driven.busy[0]);
     driven.turnAt(10_000_000 - 1);
     // 0 and 1 ran before; 4 found the VU that became free; 5 waited in vain; 6 and later are no longer part of the plan.
     expect(driven.started.map(({ index }) => index)).toEqual([0, 1, 4]);
     expect(driven.executor.isDone).toBe(true);
-    expect(driven.counts).toEqual({ started: 3, dropped: 3, completed: 1, interrupted: 2, waiting: 0 });
+    expect(driven.counts).toEqual({ started: 3, dropped: 3, undelivered: 0, completed: 1, interrupted: 2, waiting: 0 });
   });
 
-  test('is done as soon as the last iteration has ended, without waiting for the grace', () => {
+  test('is done at the end of the load when nothing is under way, without waiting for the grace: until then an epoch may bring more', () => {
     const driven = new DrivenExecutor(openScenario({ ratePerSecond: 2 }), oneEpoch('a'), 'a');
     driven.turnAt(500_000);
-    expect([driven.executor.isDone, driven.executor.dueUs]).toEqual([false, 2_000_000]);
     driven.complete(driven.busy[0]);
     driven.complete(driven.busy[0]);
+    expect([driven.executor.isDone, driven.executor.dueUs]).toEqual([false, 1_000_000]);
+    driven.turnAt(1_000_000);
     expect([driven.executor.isDone, driven.executor.dueUs]).toEqual([true, Infinity]);
   });
 
   test('interrupts at the end of the grace what still runs, and drops what still waits', () => {
     const driven = new DrivenExecutor(openScenario({ maxVus: 3 }), oneEpoch('a'), 'a');
-    driven.turnAt(999_999);
+    driven.turnAt(1_000_000);
     expect(driven.executor.dueUs).toBe(2_000_000);
     driven.turnAt(1_999_999);
     expect(driven.executor.isDone).toBe(false);
     driven.turnAt(2_000_000);
     expect(driven.executor.isDone).toBe(true);
-    expect(driven.counts).toEqual({ started: 3, dropped: 7, completed: 0, interrupted: 3, waiting: 0 });
+    expect(driven.counts).toEqual({ started: 3, dropped: 7, undelivered: 0, completed: 0, interrupted: 3, waiting: 0 });
   });
 
   test('a second stop never puts the end of the plan later', () => {
@@ -127,9 +128,11 @@ describe('an arrival-rate executor', () => {
     expect(driven.executor.ledger(150_000).coveredUntilUs).toBe(50_000);
   });
 
-  test('without a share of the plan it is done from the first turn', () => {
+  test('without a share of the plan it only waits for the end of the load', () => {
     const driven = new DrivenExecutor(openScenario(), oneEpoch('b'), 'a');
     driven.turnAt(500_000);
+    expect([driven.executor.isDone, driven.executor.dueUs]).toEqual([false, 1_000_000]);
+    driven.turnAt(1_000_000);
     expect([driven.executor.isDone, driven.started, driven.actors]).toEqual([true, [], []]);
   });
 
@@ -177,7 +180,10 @@ describe('a constant-vus executor', () => {
     driven.complete(driven.busy[0]);
     expect([driven.started.length, driven.executor.activeVus, driven.executor.dueUs]).toEqual([3, 1, 2_000_000]);
     driven.complete(driven.busy[0]);
-    expect([driven.executor.isDone, driven.counts]).toEqual([true, { started: 3, dropped: 0, completed: 3, interrupted: 0, waiting: 0 }]);
+    expect([driven.executor.isDone, driven.counts]).toEqual([
+      true,
+      { started: 3, dropped: 0, undelivered: 0, completed: 3, interrupted: 0, waiting: 0 },
+    ]);
   });
 
   test('interrupts at the end of the grace, and no VU begins again', () => {
@@ -186,7 +192,7 @@ describe('a constant-vus executor', () => {
     driven.complete(driven.busy[0]);
     driven.turnAt(2_000_000);
     expect(driven.executor.isDone).toBe(true);
-    expect(driven.counts).toEqual({ started: 4, dropped: 0, completed: 1, interrupted: 3, waiting: 0 });
+    expect(driven.counts).toEqual({ started: 4, dropped: 0, undelivered: 0, completed: 1, interrupted: 3, waiting: 0 });
   });
 
   test('a stop ends it early, with a grace of its own', () => {
@@ -197,7 +203,7 @@ describe('a constant-vus executor', () => {
     driven.complete(driven.busy[0]);
     expect([driven.started.length, driven.executor.dueUs]).toEqual([2, 500_000]);
     driven.turnAt(500_000);
-    expect(driven.counts).toEqual({ started: 2, dropped: 0, completed: 1, interrupted: 1, waiting: 0 });
+    expect(driven.counts).toEqual({ started: 2, dropped: 0, undelivered: 0, completed: 1, interrupted: 1, waiting: 0 });
   });
 
   test('stopped before it began, it never begins', () => {

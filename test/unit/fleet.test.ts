@@ -13,6 +13,8 @@ const HELLO: Hello = {
   allowList: [],
   joinToken: 'secret',
   machineRate: undefined,
+  runId: '',
+  state: '',
 };
 
 describe('joining', () => {
@@ -127,6 +129,52 @@ describe('an agent of a run', () => {
   });
 });
 
+describe('an agent that dials in in the middle of a run', () => {
+  test('that still counts on it goes on in it, in the state it says, and is not free', () => {
+    const { fleet, join, heard, listener } = arranged();
+    fleet.claim([], 'run-1', listener);
+    const { agent, said, pong } = join({ runId: 'run-1', state: 'RUNNING' });
+    pong();
+    expect([agent.state, agent.runId, fleet.ready(), heard]).toEqual(['RUNNING', 'run-1', [], [['back', 'agent-1']]]);
+    expect(said.map(({ $case }) => $case)).not.toContain('release');
+    fleet.receive(agent, progress({ loadEnded: true }));
+    expect([agent.state, heard.at(-1)]).toEqual(['DRAINING', ['progress', 'agent-1']]);
+    fleet.release('run-1');
+    expect([agent.state, said.at(-1)?.$case]).toEqual(['READY', 'release']);
+  });
+
+  test('after its load is draining', () => {
+    const { fleet, join, listener } = arranged();
+    fleet.claim([], 'run-1', listener);
+    expect(join({ runId: 'run-1', state: 'DRAINING' }).agent.state).toBe('DRAINING');
+  });
+
+  test.each([
+    ['that nobody knows', 'run-2', 'i-1'],
+    ['that no longer counts on it', 'run-1', 'i-2'],
+  ])('%s is told that it is over', (_, runId, incarnation) => {
+    const { fleet, join, listener } = arranged();
+    fleet.claim([], 'run-1', listener);
+    const { agent, said, pong } = join({ runId, incarnation, state: 'RUNNING' });
+    pong();
+    expect(said).toContainEqual({ $case: 'release', value: { runId } });
+    expect([agent.state, fleet.ready()]).toEqual(['READY', [agent]]);
+  });
+
+  test('takes the place of its dead stream first', () => {
+    const { fleet, join, heard, listener } = arranged();
+    const first = join();
+    first.pong();
+    fleet.claim([first.agent], 'run-1', listener);
+    const second = join({ runId: 'run-1', state: 'RUNNING' });
+    expect(heard).toEqual([
+      ['lost', 'agent-1', 'it dialled in again'],
+      ['back', 'agent-1'],
+    ]);
+    expect(fleet.agents()).toEqual([second.agent]);
+  });
+});
+
 describe('silence', () => {
   test('for longer than five seconds loses the agent: its run is told, its stream is hung up, messages to it go nowhere', async () => {
     const { clock, fleet, join, heard, listener } = arranged();
@@ -191,6 +239,11 @@ function arranged() {
   const listener = {
     onMessage: (agent: Agent, message: AgentMessage) => heard.push([message.$case, agent.id]),
     onLost: (agent: Agent, reason: string) => heard.push(['lost', agent.id, reason]),
+    /** Of agent-1 the run still counts on the process i-1. */
+    onReturn: (agent: Agent) => {
+      heard.push(['back', agent.id]);
+      return agent.id === 'agent-1' && agent.incarnation === 'i-1';
+    },
   };
   const join = (parts: Partial<Hello> = {}) => {
     const said: CoordinatorMessage[] = [];
@@ -211,6 +264,16 @@ function arranged() {
 function progress(parts: { readonly loadEnded?: boolean }): AgentMessage {
   return {
     $case: 'progress',
-    value: { runId: 'run-1', elapsedUs: 0, activeVus: 0, ledgers: [], samplesRecorded: 0, loadEnded: false, ...parts },
+    value: {
+      runId: 'run-1',
+      elapsedUs: 0,
+      activeVus: 0,
+      ledgers: [],
+      samplesRecorded: 0,
+      loadEnded: false,
+      number: 1,
+      epochs: 1,
+      ...parts,
+    },
   };
 }

@@ -48,6 +48,7 @@ describe('validity', () => {
     ['samples are missing', { ledger: missing }, 'samples-missing', 'invalid'],
     ['the ledger does not add up', { ledger: { ...LEDGER, planned: 1_001 } }, 'ledger-imbalance', 'invalid'],
     ['a clock is known to 5.1 ms', { clocks: [{ agent: 'a', uncertaintyUs: 5_100 }] }, 'clock-uncertain', 'degraded'],
+    ['a clock has drifted by 51 ms', { clocks: [{ agent: 'a', uncertaintyUs: 300, driftUs: 51_000 }] }, 'clock-uncertain', 'degraded'],
     ['nothing was answered', { requests: { sent: 3, answered: 0 } }, 'target-unreachable', 'invalid'],
     ['arrivals waited for VUs', { vuWaitP99Us: 10_001 }, 'vus-exhausted', 'degraded'],
     ['the disk was full', { bundleFailure: 'intervals.hlog: no space left on device' }, 'bundle-incomplete', 'invalid'],

@@ -35,8 +35,8 @@ describe('ledger', () => {
   });
 
   test('ledgers of agents add field by field', () => {
-    const one = { started: 1, dropped: 2, completed: 3, interrupted: 4 };
-    expect(addAgentLedgers(one, one)).toEqual({ started: 2, dropped: 4, completed: 6, interrupted: 8 });
+    const one = { started: 1, dropped: 2, undelivered: 5, completed: 3, interrupted: 4 };
+    expect(addAgentLedgers(one, one)).toEqual({ started: 2, dropped: 4, undelivered: 10, completed: 6, interrupted: 8 });
   });
 });
 

@@ -22,6 +22,7 @@ import { closedScenario, openScenario } from '../support/plans.ts';
 describe('the states of an agent', () => {
   const allowed: readonly (readonly [AgentState, AgentEvent, AgentState])[] = [
     ['JOINING', 'welcomed', 'READY'],
+    ['JOINING', 'taken-up', 'RUNNING'],
     ['JOINING', 'lost', 'LOST'],
     ['READY', 'assigned', 'ASSIGNED'],
     ['READY', 'released', 'READY'],
@@ -38,7 +39,7 @@ describe('the states of an agent', () => {
     ['LOST', 'lost', 'LOST'],
   ];
   const states: readonly AgentState[] = ['JOINING', 'READY', 'ASSIGNED', 'RUNNING', 'DRAINING', 'LOST'];
-  const events: readonly AgentEvent[] = ['welcomed', 'assigned', 'refused', 'started', 'load-ended', 'released', 'lost'];
+  const events: readonly AgentEvent[] = ['welcomed', 'taken-up', 'assigned', 'refused', 'started', 'load-ended', 'released', 'lost'];
 
   test.each(allowed)('%s goes on %s to %s', (from, event, to) => {
     expect(nextAgentState(from, event)).toBe(to);

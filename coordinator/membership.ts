@@ -1,0 +1,163 @@
+import type { Clock } from '../shared/base/index.ts';
+import { endUs, handOverOwners, spreadOwners, type Plan } from '../shared/plan/index.ts';
+import type { ResultsPlane } from '../shared/wire/index.ts';
+import type { EpochLog } from './epoch-log.ts';
+import type { Agent, Fleet } from './fleet.ts';
+import { earliestUs, EPOCH_MARGIN_US, lossTerms, type LossTerms } from './loss-terms.ts';
+import type { Participant, Participants } from './participants.ts';
+import type { LossPolicy } from './submission.ts';
+
+export interface MembershipContext {
+  readonly runId: string;
+  readonly plan: Plan;
+  readonly policy: LossPolicy;
+  readonly fleet: Fleet;
+  readonly plane: Pick<ResultsPlane, 'lastBatchSequence'>;
+  readonly participants: Participants;
+  readonly epochs: EpochLog;
+  readonly clock: Clock;
+  /** The run's zero on our clock. */
+  readonly zeroUs: number;
+  /** Every batch up to this place in the stream is known already. */
+  readonly fromSequence: number;
+  /** Run-relative instant at which nothing more is planned because the run is stopped; `Infinity` while it is not. */
+  readonly cutUs: () => number;
+  /** True when its last batch is in: whatever becomes of it now, nothing is missing. */
+  readonly hasDelivered: (agent: Agent) => boolean;
+  readonly tell: (change: MembershipChange) => void;
+}
+
+export type MembershipChange =
+  | {
+      readonly kind: 'agent-lost';
+      readonly agent: string;
+      readonly reason: string;
+      /** Run-relative. */
+      readonly lastSeenUs: number;
+      /** Until when it may have fired. */
+      readonly firedUntilUs: number;
+    }
+  | { readonly kind: 'agent-joined'; readonly agent: string; readonly how: 'came-back' | 'late' };
+
+/** A look that comes this late means that we ourselves were deaf meanwhile: everybody is given time to be heard again. */
+const OWN_STALL_US = 1_000_000;
+
+/** Who takes part in a run while it makes load. An agent of which neither plane hears is lost; under `rebalance` the others get its share
+ *  by a new epoch, and it gets a share again when it comes back.
+ *
+ *  Law: no epoch gives an agent's share away before the agent's lease is over. So it must be known that nothing of it was heard on the
+ *  control plane, and that the results plane has nothing of it either: it is asked, and while it cannot answer nobody is lost. */
+export class Membership {
+  private readonly context: MembershipContext;
+  private readonly terms: LossTerms;
+  private lookedUs: number;
+  /** Nobody's silence counts from before this instant. */
+  private patientFromUs: number;
+  /** The newest batch that was handed to us, by its place in the stream. */
+  private consumedSequence: number;
+  private readonly asking = new Map<string, Promise<void>>();
+
+  constructor(context: MembershipContext) {
+    this.context = context;
+    this.terms = lossTerms(context.plan);
+    this.lookedUs = context.clock.nowUs();
+    this.patientFromUs = Math.max(context.zeroUs, this.lookedUs);
+    this.consumedSequence = context.fromSequence;
+  }
+
+  /** A batch was consumed: it is the `sequence`-th message of the stream. One that is read again after a restart is old: no sign of life. */
+  consumed(agentId: string, sequence: number, isNew: boolean): void {
+    this.consumedSequence = Math.max(this.consumedSequence, sequence);
+    if (isNew) this.context.participants.heard(agentId);
+  }
+
+  /** To be called several times a second while the run makes load. */
+  look(): void {
+    const { clock, participants } = this.context;
+    const nowUs = clock.nowUs();
+    if (nowUs - this.lookedUs > OWN_STALL_US) this.patientFromUs = nowUs;
+    this.lookedUs = nowUs;
+    for (const part of participants.all) {
+      if (part.isLost || !part.hasStarted) continue;
+      if (this.isSilent(part, nowUs)) this.ask(part);
+      else if (part.mayReturn) this.welcome(part);
+    }
+    this.shareOut(nowUs);
+  }
+
+  /** What is asked of the results plane is no longer waited for. */
+  async close(): Promise<void> {
+    await Promise.all(this.asking.values());
+  }
+
+  private isSilent(part: Participant, nowUs: number): boolean {
+    const limitUs = part.disconnected === undefined ? this.terms.silentUs : this.terms.brokenUs;
+    const isHeard = nowUs - Math.max(part.lastSeenUs, this.patientFromUs, part.awaitedUntilUs) < limitUs;
+    return !isHeard && part.finished === undefined && !this.context.hasDelivered(part.agent);
+  }
+
+  private ask(part: Participant): void {
+    const { id } = part.agent;
+    if (this.asking.has(id)) return;
+    const asked = this.confirm(part).finally(() => this.asking.delete(id));
+    this.asking.set(id, asked);
+  }
+
+  private async confirm(part: Participant): Promise<void> {
+    const { plane, runId, clock } = this.context;
+    let stored: number;
+    try {
+      stored = await plane.lastBatchSequence(runId, part.agent.id);
+    } catch {
+      // Who cannot ask cannot judge: the agent may be heard there, and its lease with it.
+      return;
+    }
+    // A batch that is stored and not consumed yet will be, in a moment.
+    if (stored <= this.consumedSequence && !part.isLost && this.isSilent(part, clock.nowUs())) this.lose(part);
+  }
+
+  private lose(part: Participant): void {
+    const { zeroUs, tell } = this.context;
+    // A process that died had fired until its stream broke; of one that fell silent nobody knows, but its lease.
+    const firedUntilUs = part.disconnected === undefined ? part.lastSeenUs + this.terms.lease.lengthUs : part.lastSeenUs;
+    Object.assign(part, { isLost: true, wasLost: true, mayReturn: false, firedUntilUs });
+    tell({
+      kind: 'agent-lost',
+      agent: part.agent.id,
+      reason: part.disconnected ?? `silent for ${(this.terms.silentUs / 1_000_000).toFixed(1)} s`,
+      lastSeenUs: part.lastSeenUs - zeroUs,
+      firedUntilUs: firedUntilUs - zeroUs,
+    });
+  }
+
+  /** It is there and knows every epoch: it may be given a share. */
+  private welcome(part: Participant): void {
+    if (part.disconnected !== undefined || part.epochs < this.context.epochs.all.length) return;
+    part.mayReturn = false;
+    this.context.tell({ kind: 'agent-joined', agent: part.agent.id, how: part.wasLost ? 'came-back' : 'late' });
+  }
+
+  /** One epoch for all who went and came since the last: those who own something and are lost, and those who could and own nothing. */
+  private shareOut(nowUs: number): void {
+    const { policy, epochs, participants, zeroUs } = this.context;
+    if (policy !== 'rebalance') return;
+    const owning = new Set(epochs.owners);
+    const gone = participants.all.filter(({ agent, isLost }) => isLost && owning.has(agent.id));
+    const here = participants.all.filter(
+      ({ isLost, loadEnded, hasStarted, mayReturn }) => !isLost && !loadEnded && hasStarted && !mayReturn,
+    );
+    const hasComers = here.some(({ agent }) => !owning.has(agent.id));
+    if (here.length === 0 || (gone.length === 0 && !hasComers)) return;
+    const heirs = here.map(({ agent }) => ({ id: agent.id, weight: agent.capacity })).sort((a, b) => (a.id < b.id ? -1 : 1));
+    // Whoever comes is given something that agents have who may not hear of it: their leases must be over by then too.
+    const givers = hasComers ? participants.all : gone;
+    const seenUs = Math.max(...givers.map(({ lastSeenUs }) => lastSeenUs));
+    const atUs = Math.max(nowUs + EPOCH_MARGIN_US, earliestUs(this.terms, seenUs)) - zeroUs;
+    if (atUs >= this.planEndsUs) return;
+    epochs.append(atUs, { owners: hasComers ? spreadOwners(heirs) : handOverOwners(epochs.owners, heirs) });
+  }
+
+  private get planEndsUs(): number {
+    return Math.min(this.context.cutUs(), Math.max(...this.context.plan.scenarios.map(endUs)));
+  }
+}
