@@ -115,10 +115,13 @@ export class ArrivalRate implements Executor {
     const before = this.share;
     this.share = arrivalShare(this.planned, epochs, plan.seed, agentId);
     const passed = Math.max(this.takenBefore, this.share.schedule.countBefore(this.seenUs));
-    const { missed, forgiven, astray } = correct(before, this.share, this.takenBefore, passed, (index) =>
+    const { missed, missedIn, forgiven, astray } = correct(before, this.share, this.takenBefore, passed, (index) =>
       this.forfeited.some(({ from, to }) => index >= from && index < to),
     );
     this.tally.undelivered += missed - forgiven;
+    // The next epoch may say that they are another's after all.
+    this.isForfeiting = false;
+    for (const span of missedIn) this.remember(span);
     this.astray += astray;
     this.takenBefore = passed;
     this.share.stripe.skipTo(passed);
@@ -247,7 +250,11 @@ export class ArrivalRate implements Executor {
       return;
     }
     this.isForfeiting = true;
-    this.forfeited.push({ from: index, to: index + 1 });
+    this.remember({ from: index, to: index + 1 });
+  }
+
+  private remember(span: { readonly from: number; to: number }): void {
+    this.forfeited.push(span);
     if (this.forfeited.length > FORFEITED_MAX) this.forfeited.shift();
   }
 

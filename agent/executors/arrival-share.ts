@@ -41,8 +41,9 @@ export function arrivalShare(scenario: OpenScenario, epochs: readonly Epoch[], s
 
 /** What an agent that hears of an epoch after its instant has to set right in its books. */
 export interface Correction {
-  /** Indices that had become its own, and whose instants have passed. */
+  /** Indices that had become its own, and whose instants have passed: how many, and the spans they lie in, which hold no index begun. */
   readonly missed: number;
+  readonly missedIn: readonly { readonly from: number; to: number }[];
   /** Indices that it forfeited and that were no longer its own. */
   readonly forgiven: number;
   /** Indices that it began and that were no longer its own. */
@@ -59,15 +60,23 @@ export function correct(
   isForfeited: (index: number) => boolean,
 ): Correction {
   const changedFromUs = after.epochs[before.epochs.length]?.fromUs ?? Infinity;
+  const missedIn: { readonly from: number; to: number }[] = [];
+  let isApart = true;
   let [missed, forgiven, astray] = [0, 0, 0];
   for (let index = after.schedule.countBefore(changedFromUs); index < passed; index++) {
     const wasTaken = index < takenBefore && before.stripe.owns(index);
     const isOwn = after.stripe.owns(index);
-    if (isOwn && !wasTaken) missed++;
+    if (isOwn && !wasTaken) {
+      missed++;
+      const last = missedIn.at(-1);
+      if (last === undefined || isApart) missedIn.push({ from: index, to: index + 1 });
+      else last.to = index + 1;
+    }
+    isApart = wasTaken || (isApart && !isOwn);
     if (wasTaken && !isOwn) {
       if (isForfeited(index)) forgiven++;
       else astray++;
     }
   }
-  return { missed, forgiven, astray };
+  return { missed, missedIn, forgiven, astray };
 }

@@ -63,7 +63,7 @@ describe('a checkpoint', () => {
     );
   });
 
-  test('and the batches after it lead where a coordinator that never died came: totals, verdicts, every byte of the bundle', async () => {
+  test('and the batches after it lead where a coordinator that never died came: totals, verdicts, every line of the bundle', async () => {
     await fc.assert(
       fc.asyncProperty(streams, fc.nat(), fc.nat(), async ({ agents, batches }, cut, more) => {
         const undisturbed = await opened(agents);
@@ -123,8 +123,25 @@ async function ended({ bundle, collector }: Opened) {
     agents: collector.agents,
     health: collector.health.agents(),
     hlog: await read(BUNDLE_FILES.intervals),
-    ndjson: await read(BUNDLE_FILES.agents),
+    lines: spelledOut(await read(BUNDLE_FILES.agents)),
   };
+}
+
+/** Lines with their series by name: a writer that resumes numbers them anew. */
+function spelledOut(ndjson: string): unknown[] {
+  type Row = readonly [number, ...unknown[]];
+  type Line = Readonly<Record<string, unknown>> & { readonly series?: readonly Row[] };
+  const names = new Map<number, unknown>();
+  return ndjson.split('\n').flatMap((text) => {
+    if (text === '') return [];
+    const line = JSON.parse(text) as Line;
+    for (const [number, ...series] of line.series ?? []) names.set(number, series);
+    if (line.series !== undefined) return [];
+    const rows = ['counters', 'rates', 'gauges', 'trends'].map((list) =>
+      ((line[list] ?? []) as readonly Row[]).map(([number, ...values]) => [names.get(number), ...values]),
+    );
+    return [{ ...line, counters: undefined, rates: undefined, gauges: undefined, trends: undefined, rows }];
+  });
 }
 
 function streamOf(agents: readonly (readonly Measured[])[], picks: readonly number[], repeated: number) {
