@@ -91,7 +91,9 @@ function changes(run: RunHistory, { kind, atMs, detail }: RunEvent): Partial<Run
         clocks: new Map((list(detail['clocks']) as readonly AgentClock[]).map(({ agent, ...clock }) => [agent, clock])),
       };
     case 'agent-lost':
-      return { lost: new Map([...run.lost, [text(detail['agent']) ?? '', number(detail['firedUntilUs']) ?? 0]]) };
+      return {
+        lost: new Map([...run.lost, [text(detail['agent']) ?? '', number(detail['firedUntilUs']) ?? number(detail['lastSeenUs']) ?? 0]]),
+      };
     case 'agent-joined': {
       const { agent, joined } = detail as { readonly agent: string; readonly joined?: AssignedAgent };
       if (joined !== undefined) return { agents: [...run.agents, joined] };

@@ -9,8 +9,8 @@ export interface FaultContext {
   readonly runId: string;
   readonly scenarios: readonly RandomScenario[];
   readonly sleep: (ms: number) => Promise<void>;
-  /** A `muster` command against the cluster's coordinator, to its end; its exit code. */
-  readonly muster: (...words: readonly string[]) => Promise<number | null>;
+  /** A `muster` command against the cluster's coordinator, to its end; its exit code, and why it is not 0. */
+  readonly muster: (...words: readonly string[]) => Promise<string>;
 }
 
 /** One kind of fault. `strike` resolves with what it did, in words, once that is undone again (or cannot be), and with `undefined` when
@@ -100,14 +100,14 @@ async function scale({ draw, runId, scenarios, muster }: FaultContext): Promise<
       : undefined;
   if (change === undefined) return undefined;
   const words = ['scale', runId, '--scenario', name, ...change];
-  return `muster ${words.join(' ')}: ${String(await muster(...words))}`;
+  return `muster ${words.join(' ')}: ${await muster(...words)}`;
 }
 
 async function pause({ draw, runId, muster, sleep }: FaultContext): Promise<string> {
   const paused = await muster('pause', runId);
   const ms = draw.between(500, 2_500);
   await sleep(ms);
-  return `muster pause: ${String(paused)}, muster resume ${seconds(ms)} later: ${String(await muster('resume', runId))}`;
+  return `muster pause: ${paused}, muster resume ${seconds(ms)} later: ${await muster('resume', runId)}`;
 }
 
 function alive(cluster: CampaignCluster): CampaignAgent[] {

@@ -96,7 +96,10 @@ async function strikeAll(
       runId,
       scenarios: plan.scenarios,
       sleep: (ms: number) => systemClock.sleep(ms),
-      muster: async (...words: readonly string[]) => (await cluster.processes.muster([...words, '--coordinator', cluster.address])).code,
+      muster: async (...words: readonly string[]) => {
+        const { code, stderr } = await cluster.processes.muster([...words, '--coordinator', cluster.address]);
+        return code === 0 ? '0' : `${String(code)} (${stderr.trim()})`;
+      },
     };
     try {
       const said = await kind.strike(context);

@@ -69,6 +69,19 @@ describe('an arrival-rate executor whose VUs move', () => {
   });
 });
 
+describe('an agent that hears of two epochs after their instant', () => {
+  test('owes nothing of what the first gave it and the second took away again', () => {
+    const given = then(oneEpoch('b'), 500_000, { owners: ['a'] });
+    const taken = then(given, 500_000, { owners: ['b'] });
+    const driven = new DrivenExecutor(openScenario({ seconds: 1 }), oneEpoch('b'), 'a');
+    driven.turnAt(800_000);
+    driven.amend(given);
+    expect(driven.counts.undelivered).toBeGreaterThan(0);
+    driven.amend(taken);
+    expect([driven.counts.undelivered, driven.executor.astray]).toEqual([0, 0]);
+  });
+});
+
 describe('a constant-vus executor', () => {
   test('that holds its fire lets iterations end, and goes on when it may', () => {
     const driven = new DrivenExecutor(closedScenario({ vus: 2 }), oneEpoch('a'), 'a');
