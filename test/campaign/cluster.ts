@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { systemClock } from '../../shared/base/index.ts';
 import { freePort } from '../support/free-port.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { Processes, type Child } from '../support/processes.ts';
@@ -17,6 +18,8 @@ export interface CampaignAgent {
 }
 
 const READY_DEADLINE_MS = 60_000;
+const RESTART_MS = 500;
+const STARTS_MAX = 20;
 
 /** A cluster of real processes, each of which can be killed, frozen and cut off by itself: nats-server, coordinator, agents. */
 export class CampaignCluster {
@@ -51,9 +54,19 @@ export class CampaignCluster {
   /** Resolves when it serves; again after it was killed, on the same port and the same folder. */
   async startCoordinator(): Promise<void> {
     const words = ['--listen', this.address, '--nats', this.nats.url, '--runs-dir', join(this.dir, 'runs')];
-    this.coordinator = this.processes.start('coordinator/main.js', ['coordinator', ...words]);
-    this.coordinators.push(this.coordinator);
-    await this.coordinator.untilSaid(/"port":(\d+)/, READY_DEADLINE_MS);
+    for (let attempt = 1; ; attempt++) {
+      const coordinator = this.processes.start('coordinator/main.js', ['coordinator', ...words]);
+      this.coordinator = coordinator;
+      this.coordinators.push(coordinator);
+      try {
+        await coordinator.untilSaid(/"port":(\d+)/, READY_DEADLINE_MS);
+        return;
+      } catch (thrown) {
+        // Without NATS it does not start. As whatever watches over it would, we try again.
+        if (attempt === STARTS_MAX || !coordinator.stderr.includes('no NATS server')) throw thrown;
+        await systemClock.sleep(RESTART_MS);
+      }
+    }
   }
 
   async killCoordinator(): Promise<void> {

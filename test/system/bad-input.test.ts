@@ -78,7 +78,7 @@ describe('usage', () => {
     [['run', HELLO, '--wait-agents', '-1'], 'Expected a whole number from 0 to 86400'],
     [['run', HELLO, '--coordinator', 'nowhere'], 'Expected HOST:PORT'],
     [['run', HELLO, '--coordinator', 'host:99999'], 'Expected HOST:PORT'],
-    [['run', HELLO, '--on-agent-loss', 'shrug'], 'Allowed choices are fail, continue'],
+    [['run', HELLO, '--on-agent-loss', 'shrug'], 'Allowed choices are rebalance, continue, fail'],
     [['run', HELLO, '--target', 'nope'], '--target: expected a URL such as http://127.0.0.1:8080'],
     [['run', HELLO, '-e', 'TOKEN'], '-e TOKEN: expected KEY=VALUE'],
     [['run', HELLO, '-e', '=secret'], '-e =secret: expected KEY=VALUE'],
