@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { AppError, parseDurationUs } from '../../shared/base/index.ts';
 import { COMPARE_FORMATS, COMPARED_METRIC, compareFiles, renderComparison, type CompareFormat } from '../../shared/report/index.ts';
 import { COMPARE_DEFAULTS } from '../../shared/stats/index.ts';
-import { parseCount, type Exit } from './command.ts';
+import { parseCount, unitOption, type Exit } from './command.ts';
 
 interface Flags {
   readonly candidate?: readonly string[];
@@ -16,6 +16,7 @@ interface Flags {
   readonly confidence: number;
   /** Microseconds. */
   readonly floorTime: number;
+  readonly unit: number;
   readonly seed: number;
   readonly replicates: number;
 }
@@ -31,6 +32,7 @@ export function compareCommand(exit: Exit): Command {
     .argument('<run...>', 'run bundles, or HdrHistogram logs of any tool')
     .option('--candidate <run...>', 'the runs to be judged, when a side has several')
     .option('--metric <name>', 'which durations', COMPARED_METRIC)
+    .addOption(unitOption())
     .addOption(new Option('--format <format>', 'what to print').choices([...COMPARE_FORMATS]).default('text'))
     .option('--out <file>', 'write it to a file instead of standard output')
     .addOption(percent('floor', 'smaller changes do not matter', floorFraction))
@@ -53,7 +55,7 @@ async function compare(runs: readonly string[], flags: Flags): Promise<number> {
   if (flags.confidence < 0.5 || flags.confidence >= 1) throw new AppError('USAGE', '--confidence: expected 50% to 99.9%');
   const { metric, format, out, seed, replicates, confidence } = flags;
   const options = { seed, replicates, confidence, floorFraction: flags.floor, floorUs: flags.floorTime, resolveFraction: flags.resolve };
-  const report = await compareFiles({ ...sides, metric, options });
+  const report = await compareFiles({ ...sides, metric, unit: { unitUs: flags.unit }, options });
   const color = out === undefined && process.stdout.isTTY;
   const rendered = renderComparison(report, format, { color });
   if (out === undefined) process.stdout.write(rendered);
