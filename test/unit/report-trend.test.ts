@@ -12,6 +12,7 @@ import {
 } from '../../shared/report/index.ts';
 import { Histogram } from '../../shared/stats/index.ts';
 import { summaryOf } from '../support/run-bundle.ts';
+import { embeddedData } from '../support/embedded-data.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -38,8 +39,7 @@ describe('the trend of a folder of bundles', () => {
     expect(renderTrendMarkdown(trend)).toMatch(/\| 2026-03-13 00:00 \| run-13 \|.*▲ p99/);
     expect(JSON.parse(renderTrendJson(trend))).toEqual(trend);
     const html = await renderTrendHtml(trend);
-    const page = JSON.parse(/id="page-data">(.*?)<\/script>/s.exec(html)?.[1] ?? '') as { kind: string; scenarios: object[] };
-    expect(page).toMatchObject({ kind: 'trend', scenarios: [{ changes: [{ index: 12, isWorse: true }] }] });
+    expect(embeddedData(html)).toMatchObject({ kind: 'trend', scenarios: [{ changes: [{ index: 12, isWorse: true }] }] });
     expect(html).not.toMatch(/\s(?:src|href)="(?!#|data:)/);
   });
 
