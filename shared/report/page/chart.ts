@@ -70,7 +70,7 @@ export function drawChart(figure: HTMLElement, spec: ChartSpec): () => void {
   });
   resized.observe(host);
   const forget = onColors(() => chart.redraw(false));
-  const unkey = walkByKeys(host, chart);
+  const unkey = walkByKeys(host, chart, spec.sync);
   nameLegend(chart);
   return () => {
     resized.disconnect();
@@ -226,7 +226,7 @@ function drawMarks(chart: UPlot, marks: readonly Mark[]): void {
 }
 
 /** Left and right walk the cursor along the columns, Home and End to the ends, Escape takes a zoom back. */
-function walkByKeys(host: HTMLElement, chart: UPlot): () => void {
+function walkByKeys(host: HTMLElement, chart: UPlot, sync: string | undefined): () => void {
   let index = 0;
   const onKey = (event: KeyboardEvent): void => {
     if (event.target !== host) return;
@@ -237,7 +237,8 @@ function walkByKeys(host: HTMLElement, chart: UPlot): () => void {
     else if (event.key === 'Home') index = 0;
     else if (event.key === 'End') index = last;
     else if (event.key === 'Escape') {
-      chart.setData(chart.data, true);
+      // As a double click does: in all that share the zoom.
+      for (const one of sync === undefined ? [chart] : uPlot.sync(sync).plots) one.setData(one.data, true);
       return;
     } else return;
     event.preventDefault();
