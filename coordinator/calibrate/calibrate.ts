@@ -11,7 +11,7 @@ import { lagP99sMs, undisturbedLagMs } from './slices.ts';
 import { patternRun, rateRun } from './submissions.ts';
 import { quantile, referenceOf, type Reference } from './truth.ts';
 
-/** A rate counts as kept while p99 of `schedule_lag` is below this, in all slices of a try but those that were disturbed. */
+/** A rate counts as kept while p99 of `schedule_lag` is below this, in all intervals of a try but those that were disturbed. */
 export const LAG_P99_LIMIT_MS = 1;
 /** Above this p99 of what delayed requests on their way, a deviation that noise may explain is measured again. */
 const QUIET_P99_MS = 1;

@@ -28,11 +28,11 @@ export async function lagP99sMs(client: RunsClient, runId: string): Promise<numb
   }
 }
 
-/** Slices of a tried rate that must be below the limit. A rate that is too high is late in all of them; a machine that was busy with something
- *  else for a moment is late in those few, and in the p99 of the whole. */
+/** Intervals of a tried rate that must be below the limit. A rate that is too high is late in all of them; a machine that was busy with something
+ *  else for a moment is late in that one, and in the p99 of the whole. */
 const UNDISTURBED_SHARE = 2 / 3;
 
-/** The lag that two thirds of the slices stay at or below; `Infinity` where none measured any. */
+/** The lag that two thirds of the intervals stay at or below; `Infinity` where none measured any. */
 export function undisturbedLagMs(p99sMs: readonly number[]): number {
   const ascending = [...p99sMs].sort((a, b) => a - b);
   return ascending[Math.ceil(ascending.length * UNDISTURBED_SHARE) - 1] ?? Infinity;

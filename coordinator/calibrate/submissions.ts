@@ -13,9 +13,6 @@ const WARMUP_SECONDS = 0.5;
 /** VUs of a tried rate. More would be connections that the server, not the agents, is slow to answer. */
 const RATE_VUS = 400;
 
-/** Length of the slices that a tried rate is judged by. */
-const SLICE_MS = 250;
-
 /** All patterns at once, each a scenario of its name. */
 export function patternRun(url: string, seconds: number): Promise<SubmissionInput> {
   const scenarios = PATTERNS.map(({ name, ratePerSecond, maxVus }): [string, object] => [
@@ -33,7 +30,7 @@ export function patternRun(url: string, seconds: number): Promise<SubmissionInpu
 }
 
 /** One rate, answered at once. */
-export async function rateRun(url: string, ratePerSecond: number, seconds: number): Promise<SubmissionInput> {
+export function rateRun(url: string, ratePerSecond: number, seconds: number): Promise<SubmissionInput> {
   const arrivals = {
     executor: 'constant-arrival-rate',
     rate: ratePerSecond,
@@ -45,8 +42,7 @@ export async function rateRun(url: string, ratePerSecond: number, seconds: numbe
     gracefulStop: '1s',
     flow: [{ get: AT_ONCE }],
   };
-  const submission = await compiled({ name: 'calibrate rate', target: url, scenarios: { arrivals } });
-  return { ...submission, plan: { ...submission.plan, intervalMs: SLICE_MS } };
+  return compiled({ name: 'calibrate rate', target: url, scenarios: { arrivals } });
 }
 
 /** By way of a file, as every other scenario. */

@@ -46,7 +46,7 @@ describe('searching the highest rate', () => {
 });
 
 describe('the lag of a tried rate', () => {
-  test('is that of its undisturbed slices: a third of them may be late', () => {
+  test('is that of its undisturbed intervals: a third of them may be late', () => {
     expect(undisturbedLagMs([0.2, 0.3, 25, 0.4, 0.2, 12])).toBe(0.4);
     expect(undisturbedLagMs([0.2, 0.3, 25, 0.4, 30, 12])).toBe(12);
     expect(undisturbedLagMs([0.7])).toBe(0.7);

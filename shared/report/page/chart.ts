@@ -69,9 +69,13 @@ export function drawChart(figure: HTMLElement, spec: ChartSpec): () => void {
     if (Math.abs(width - chart.width) > 1) chart.setSize({ width, height: spec.height ?? HEIGHT });
   });
   resized.observe(host);
-  const forget = onColors(() => chart.redraw(false));
+  const forget = onColors(() => {
+    chart.redraw(false);
+    paintLegend(chart, spec.lines);
+  });
   const unkey = walkByKeys(host, chart, spec.sync);
   nameLegend(chart);
+  paintLegend(chart, spec.lines);
   return () => {
     resized.disconnect();
     forget();
@@ -249,6 +253,14 @@ function walkByKeys(host: HTMLElement, chart: UPlot, sync: string | undefined): 
   };
   host.addEventListener('keydown', onKey);
   return () => host.removeEventListener('keydown', onKey);
+}
+
+/** uPlot paints the marks of a legend once; a canvas it paints anew. */
+function paintLegend(chart: UPlot, lines: readonly Line[]): void {
+  chart.root.querySelectorAll<HTMLElement>('.u-legend .u-series').forEach((row, i) => {
+    const [line, mark] = [lines[i - 1], row.querySelector<HTMLElement>('.u-marker')];
+    if (line !== undefined && mark !== null) mark.style.borderColor = mark.style.background = color(line.color);
+  });
 }
 
 /** A legend's entries switch lines; make them buttons for everybody. */
