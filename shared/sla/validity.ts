@@ -105,7 +105,7 @@ export const VALIDITY_RULES = {
     limits: { wait: { measure: 'wait for a free VU, p99', of: 'run', unit: 'ms', degradedAbove: 10 } },
   },
   'bundle-incomplete': {
-    meaning: 'a file of the run bundle could not be written: what is on disk is not the whole run',
+    meaning: 'a file of the run bundle could not be written, or the run left no end: what is on disk is not the whole run',
     limits: { failed: { measure: 'files not written', of: 'run', unit: 'files', invalidAbove: 0 } },
   },
   'series-capped': {
