@@ -52,6 +52,7 @@ async function compare(runs: readonly string[], flags: Flags): Promise<number> {
   const sides = sidesOf(runs, flags.candidate);
   await refuseDoubles('baseline', sides.baseline);
   await refuseDoubles('candidate', sides.candidate);
+  await refuseSame(sides.baseline, sides.candidate);
   if (flags.confidence < 0.5 || flags.confidence >= 1) throw new AppError('USAGE', '--confidence: expected 50% to 99.9%');
   const { metric, format, out, seed, replicates, confidence } = flags;
   const options = { seed, replicates, confidence, floorFraction: flags.floor, floorUs: flags.floorTime, resolveFraction: flags.resolve };
@@ -85,12 +86,24 @@ function sidesOf(
 async function refuseDoubles(side: string, paths: readonly string[]): Promise<void> {
   const seen = new Map<string, string>();
   for (const path of paths) {
-    // What is not there is told by who reads it.
-    const real = await realpath(path).catch(() => path);
+    const real = await realOf(path);
     const before = seen.get(real);
     if (before !== undefined) throw new AppError('USAGE', `${side}: ${path} is there twice (${before}): a repeated run is no second run`);
     seen.set(real, path);
   }
+}
+
+/** A run is never slower than itself: whoever asks has named the wrong folder. */
+async function refuseSame(baseline: readonly string[], candidate: readonly string[]): Promise<void> {
+  const known = new Set(await Promise.all(baseline.map(realOf)));
+  for (const path of candidate) {
+    if (known.has(await realOf(path))) throw new AppError('USAGE', `${path} stands on both sides: expected other runs to compare with`);
+  }
+}
+
+/** What is not there is told by who reads it. */
+function realOf(path: string): Promise<string> {
+  return realpath(path).catch(() => path);
 }
 
 function parsePercent(text: string): number {

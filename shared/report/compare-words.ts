@@ -89,6 +89,10 @@ export function headline({ verdict, obstacles, comparison }: CompareReport): str
       return 'no difference that matters';
     case 'not enough data': {
       const open = comparison.total.measures.filter((one) => one.verdict === 'not enough data');
+      const [reason] = new Set(open.map((one) => one.reason));
+      // Where one thing stands against all measures, it is the thing to know.
+      const isOne = open.length === comparison.total.measures.length && open.every((one) => one.reason === reason);
+      if (isOne && reason !== undefined) return `not enough data: ${oneLine(reason)}`;
       return `not enough data for ${open.map(({ measure }) => measureLabel(measure)).join(', ')} of all steps`;
     }
   }

@@ -9,9 +9,18 @@ import type { Summary } from './summary.ts';
 /** Reads a bundle's JSON files and opens its series on demand. Of a run that left no end, what stands there is read, and graded `invalid`.
  *  Throws `BUNDLE_INVALID` with the path and what was expected there. */
 export async function readBundle(dir: string): Promise<Bundle> {
+  if (await isFile(dir)) throw new AppError('BUNDLE_INVALID', `${dir}: expected the folder of a run bundle, and this is a file`);
   if (await isUnended(dir)) return readUnended(dir, await readManifest(dir).catch(() => undefined)); // It is written at the end, like the summary.
   const manifest = await readManifest(dir);
   return { ...bundleFiles(dir, manifest, true), summary: await readSummary(dir) };
+}
+
+/** What is not there is told by who reads it. */
+function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }
 
 async function readManifest(dir: string): Promise<Manifest> {
