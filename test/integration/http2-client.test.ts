@@ -362,6 +362,48 @@ describe('a connection', () => {
     await waitUntil('the old one is closed', () => context.openSockets === 1);
   });
 
+  test('that the server says goodbye to loses nothing: what it did not take is sent on another, and counts once', async () => {
+    const server = await serve((stream, _, number) => {
+      // The last stream is not fixed yet, as servers do that leave gently: what arrives here is answered, the rest never left.
+      if (number % 40 === 0) stream.session?.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+      setImmediate(() => {
+        answer(stream);
+      });
+    });
+    const context = open({ connections: { kind: 'shared', max: 2 } });
+    const errors: unknown[] = [];
+    const vu = async (): Promise<void> => {
+      const client = clientOf(context);
+      for (let i = 0; i < 20; i++) errors.push((await ask(context, client, server.url)).error);
+    };
+    await Promise.all(Array.from({ length: 40 }, vu));
+    expect(errors).toEqual(Array.from({ length: 800 }, () => undefined));
+    expect(server.arrived).toBe(800);
+    expect(server.sessions.length).toBeGreaterThan(10);
+  });
+
+  test('on which a stream is refused sends it again, body and all; one that is always refused fails in the end', async () => {
+    const bodies: string[] = [];
+    const server = await serve((stream, headers, number) => {
+      if (number <= 2 || headers[':path'] === '/never') {
+        stream.close(constants.NGHTTP2_REFUSED_STREAM);
+        return;
+      }
+      stream.setEncoding('utf8').on('data', (text: string) => bodies.push(text));
+      stream.on('end', () => {
+        answer(stream);
+      });
+    });
+    const context = open();
+    expect(await ask(context, clientOf(context), server.url, { method: 'POST', body: Buffer.from('once') })).toMatchObject({
+      status: 200,
+      error: undefined,
+    });
+    expect([bodies, server.arrived]).toEqual([['once'], 3]);
+    expect(await ask(context, clientOf(context), `${server.url}never`)).toMatchObject({ status: 0, error: 'connect-reset' });
+    expect(server.arrived).toBe(3 + 6);
+  });
+
   test('that the server leaves with an error, or breaks, fails what is on it, and only that', async () => {
     const server = await serve((stream, headers, number) => {
       if (headers[':path'] === '/ok') answer(stream);

@@ -49,7 +49,7 @@ export class Http2Connection implements DialOwner, Waiter {
   }
 
   get hasRoom(): boolean {
-    return !this.isLeaving && this.requests.size < this.streamsMax;
+    return !this.isLeaving && this.session?.closed !== true && this.requests.size < this.streamsMax;
   }
 
   /** How its making went, microseconds. */

@@ -14,6 +14,10 @@ import { nameErrorCode, nameSessionError } from './stream-errors.ts';
 
 /** Bodies up to this length leave at once; how long longer ones take is measured. */
 const SENT_AT_ONCE_BYTES = 16 * 1024;
+/** How often one request is sent again after a refusal. More are a server that takes nothing. */
+const RESENDS_MAX = 5;
+/** The type of a frame with the head of a request (RFC 9113, 6.2). */
+const HEADERS_FRAME = 1;
 
 /** The requests of one VU, one at a time: waits for room on a connection, then is one stream of it. */
 export class Http2Request implements Waiter {
@@ -35,6 +39,8 @@ export class Http2Request implements Waiter {
   /** -1 when the response does not tell. */
   private contentLength = -1;
   private totalUs = 0;
+  private resends = 0;
+  private resending: NodeJS.Immediate | undefined = undefined;
 
   constructor(shared: ConnectionShared) {
     this.shared = shared;
@@ -49,6 +55,7 @@ export class Http2Request implements Waiter {
     this.contentEncoding = '';
     this.contentLength = -1;
     this.isBodySent = true;
+    this.resends = 0;
     this.totalUs = nowUs + exchange.timeoutMs * 1000;
     this.shared.deadlines.add(this, this.totalUs);
     lane.admit(this, nowUs);
@@ -108,6 +115,7 @@ export class Http2Request implements Waiter {
     this.connection = undefined;
     this.stream = undefined;
     shared.deadlines.remove(this);
+    clearImmediate(this.resending);
     exchange.error = error;
     exchange.endedUs = nowUs;
     if (exchange.sentUs !== 0) this.settle(exchange, connection);
@@ -121,6 +129,27 @@ export class Http2Request implements Waiter {
     if (connection === undefined) this.lane?.giveUp(this);
     else if (by === undefined) connection.release(this);
     onDone(exchange);
+  }
+
+  /** The server says that it did nothing for this stream, as it does of all that come after its goodbye (RFC 9113, 8.7): sent again, it is
+   *  still one request, with the time that was lost in its response time. False when that happened too often. */
+  private sendAgain(): boolean {
+    const { exchange, connection, shared } = this;
+    if (exchange === undefined || this.resends === RESENDS_MAX) return false;
+    this.resends++;
+    this.pump?.stop();
+    this.pump = undefined;
+    this.stream = undefined;
+    this.connection = undefined;
+    this.isBodySent = true;
+    exchange.sentUs = 0;
+    this.expectBy(this.totalUs);
+    connection?.release(this);
+    // The goodbye that it was refused by is read by then, and its connection takes nothing more.
+    this.resending = setImmediate(() => {
+      this.lane?.admit(this, shared.clock.nowUs());
+    });
+    return true;
   }
 
   private settle(exchange: Exchange, connection: Http2Connection | undefined): void {
@@ -146,7 +175,9 @@ export class Http2Request implements Waiter {
       if (this.shared.firstByteUs !== 0) this.expectBy(this.totalUs);
     };
     const end = (error: RequestError | undefined): void => {
-      if (this.stream === stream) this.finish(error, clock.nowUs());
+      if (this.stream !== stream) return;
+      const isRefused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && exchange.firstByteUs === 0;
+      if (!isRefused || !this.sendAgain()) this.finish(error, clock.nowUs());
     };
     stream.on('headers', arrived);
     stream.on(
@@ -163,6 +194,10 @@ export class Http2Request implements Waiter {
     stream.on('end', () => {
       const isWhole = exchange.isHead || this.contentLength === -1 || this.contentLength === this.body.byteCount;
       end(exchange.status !== 0 && isWhole ? undefined : nameErrorCode(stream.rstCode));
+    });
+    stream.on('frameError', (type: number) => {
+      // Overtaken by a goodbye: the head is still here.
+      if (this.stream === stream && type === HEADERS_FRAME) this.sendAgain();
     });
     stream.on('error', (error: Error) => {
       end(nameSessionError(error, stream.rstCode));
