@@ -382,26 +382,28 @@ describe('a connection', () => {
     expect(server.sessions.length).toBeGreaterThan(10);
   });
 
-  test('on which a stream is refused sends it again, body and all; one that is always refused fails in the end', async () => {
+  test('whose goodbye does not reach a request sends it again, body and all; a refusal without a goodbye is an answer', async () => {
     const bodies: string[] = [];
     const server = await serve((stream, headers, number) => {
-      if (number <= 2 || headers[':path'] === '/never') {
+      if (headers[':path'] === '/refused') stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      else if (number <= 2 || headers[':path'] === '/never') {
+        stream.session?.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
         stream.close(constants.NGHTTP2_REFUSED_STREAM);
-        return;
+      } else {
+        stream.setEncoding('utf8').on('data', (text: string) => bodies.push(text));
+        stream.on('end', () => {
+          answer(stream);
+        });
       }
-      stream.setEncoding('utf8').on('data', (text: string) => bodies.push(text));
-      stream.on('end', () => {
-        answer(stream);
-      });
     });
     const context = open();
-    expect(await ask(context, clientOf(context), server.url, { method: 'POST', body: Buffer.from('once') })).toMatchObject({
-      status: 200,
-      error: undefined,
-    });
+    const posted = { method: 'POST', body: Buffer.from('once') };
+    expect(await ask(context, clientOf(context), server.url, posted)).toMatchObject({ status: 200, error: undefined });
     expect([bodies, server.arrived]).toEqual([['once'], 3]);
+    expect(await ask(context, clientOf(context), `${server.url}refused`)).toMatchObject({ status: 0, error: 'connect-reset' });
+    expect(server.arrived).toBe(4);
     expect(await ask(context, clientOf(context), `${server.url}never`)).toMatchObject({ status: 0, error: 'connect-reset' });
-    expect(server.arrived).toBe(3 + 6);
+    expect(server.arrived).toBe(4 + 6);
   });
 
   test('that the server leaves with an error, or breaks, fails what is on it, and only that', async () => {

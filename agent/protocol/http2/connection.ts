@@ -38,7 +38,7 @@ export class Http2Connection implements DialOwner, Waiter {
   private streamsMax = 1;
   private readonly requests = new Set<Http2Request>();
   /** It takes no more requests: closed, or the server said goodbye. */
-  private isLeaving = false;
+  isLeaving = false;
   private toldSent = 0;
   private toldReceived = 0;
 

@@ -14,7 +14,7 @@ import { nameErrorCode, nameSessionError } from './stream-errors.ts';
 
 /** Bodies up to this length leave at once; how long longer ones take is measured. */
 const SENT_AT_ONCE_BYTES = 16 * 1024;
-/** How often one request is sent again after a refusal. More are a server that takes nothing. */
+/** How often one request is sent again after goodbyes. More are a server that takes nothing. */
 const RESENDS_MAX = 5;
 /** The type of a frame with the head of a request (RFC 9113, 6.2). */
 const HEADERS_FRAME = 1;
@@ -40,7 +40,7 @@ export class Http2Request implements Waiter {
   private contentLength = -1;
   private totalUs = 0;
   private resends = 0;
-  private resending: NodeJS.Immediate | undefined = undefined;
+  private refusal: NodeJS.Immediate | undefined = undefined;
 
   constructor(shared: ConnectionShared) {
     this.shared = shared;
@@ -115,7 +115,7 @@ export class Http2Request implements Waiter {
     this.connection = undefined;
     this.stream = undefined;
     shared.deadlines.remove(this);
-    clearImmediate(this.resending);
+    clearImmediate(this.refusal);
     exchange.error = error;
     exchange.endedUs = nowUs;
     if (exchange.sentUs !== 0) this.settle(exchange, connection);
@@ -131,25 +131,30 @@ export class Http2Request implements Waiter {
     onDone(exchange);
   }
 
-  /** The server says that it did nothing for this stream, as it does of all that come after its goodbye (RFC 9113, 8.7): sent again, it is
-   *  still one request, with the time that was lost in its response time. False when that happened too often. */
-  private sendAgain(): boolean {
-    const { exchange, connection, shared } = this;
-    if (exchange === undefined || this.resends === RESENDS_MAX) return false;
+  /** The server did nothing for this stream. Without a goodbye that is its answer. With one it is housekeeping (RFC 9113, 8.7): sent again, it
+   *  is still one request, with the time that was lost in its response time. */
+  private refused(): void {
+    this.stream = undefined;
+    // Streams that a goodbye ends may end before it is told.
+    this.refusal = setImmediate(() => {
+      const nowUs = this.shared.clock.nowUs();
+      if (this.connection?.isLeaving === true && this.resends < RESENDS_MAX) this.sendAgain(nowUs);
+      else this.finish('connect-reset', nowUs);
+    });
+  }
+
+  private sendAgain(nowUs: number): void {
+    const { exchange, connection, lane } = this;
+    if (exchange === undefined || lane === undefined) return;
     this.resends++;
     this.pump?.stop();
     this.pump = undefined;
-    this.stream = undefined;
     this.connection = undefined;
     this.isBodySent = true;
     exchange.sentUs = 0;
     this.expectBy(this.totalUs);
     connection?.release(this);
-    // The goodbye that it was refused by is read by then, and its connection takes nothing more.
-    this.resending = setImmediate(() => {
-      this.lane?.admit(this, shared.clock.nowUs());
-    });
-    return true;
+    lane.admit(this, nowUs);
   }
 
   private settle(exchange: Exchange, connection: Http2Connection | undefined): void {
@@ -177,7 +182,8 @@ export class Http2Request implements Waiter {
     const end = (error: RequestError | undefined): void => {
       if (this.stream !== stream) return;
       const isRefused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && exchange.firstByteUs === 0;
-      if (!isRefused || !this.sendAgain()) this.finish(error, clock.nowUs());
+      if (isRefused) this.refused();
+      else this.finish(error, clock.nowUs());
     };
     stream.on('headers', arrived);
     stream.on(
@@ -196,8 +202,8 @@ export class Http2Request implements Waiter {
       end(exchange.status !== 0 && isWhole ? undefined : nameErrorCode(stream.rstCode));
     });
     stream.on('frameError', (type: number) => {
-      // Overtaken by a goodbye: the head is still here.
-      if (this.stream === stream && type === HEADERS_FRAME) this.sendAgain();
+      // The goodbye was faster: the head is still here.
+      if (this.stream === stream && type === HEADERS_FRAME) this.refused();
     });
     stream.on('error', (error: Error) => {
       end(nameSessionError(error, stream.rstCode));
