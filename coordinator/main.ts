@@ -3,8 +3,10 @@ import { Command, CommanderError } from 'commander';
 import { AppError, EXIT_CODES, reasonOf, VERSION } from '../shared/base/index.ts';
 import type { Exit } from './commands/command.ts';
 
-/** Each is loaded when it is asked for: what works on files has no use for the control plane, and need not wait for it. */
-const COMMANDS: Readonly<Record<string, () => Promise<(exit: Exit) => Command>>> = {
+type Load = () => Promise<(exit: Exit) => Command>;
+
+/** In the order in which help lists them. Each is loaded when it is asked for: most need neither gRPC nor NATS nor a compiler. */
+const COMMANDS: Readonly<Record<string, Load>> = {
   run: async () => (await import('./commands/run.ts')).runCommand,
   report: async () => (await import('./commands/report.ts')).reportCommand,
   validate: async () => (await import('./commands/validate.ts')).validateCommand,
@@ -34,11 +36,8 @@ const program = new Command('muster')
       .join('\n')}`,
   );
 
-const [, , first = ''] = process.argv;
-// Whoever asks for no command sees all of them.
-for (const load of Object.hasOwn(COMMANDS, first) ? [COMMANDS[first]] : Object.values(COMMANDS)) {
-  const command = await load?.();
-  if (command !== undefined) program.addCommand(command((code) => void (process.exitCode = code)).exitOverride());
+for (const load of wanted(process.argv[2])) {
+  program.addCommand((await load())((code) => void (process.exitCode = code)).exitOverride());
 }
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -71,4 +70,10 @@ function tell(thrown: unknown): number {
   }
   process.stderr.write(`muster: a bug of ours: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : reasonOf(thrown)}\n`);
   return EXIT_CODES.bug.code;
+}
+
+/** The command that the first word names. All of them for help, a mistake or no word: commander then lists or suggests. */
+function wanted(word: string | undefined): readonly Load[] {
+  const command = Object.entries(COMMANDS).find(([name]) => name === word);
+  return command === undefined ? Object.values(COMMANDS) : [command[1]];
 }
