@@ -13,6 +13,7 @@ import { keepCompiledCode } from './settle-heap.ts';
  *  `muster run` commands, which own the command line. With an IPC channel it ends when its parent does. */
 const log = createLog('agent', process.env['MUSTER_AGENT_LOG'] ?? process.env['MUSTER_LOG'] ?? 'info');
 const ending = new AbortController();
+const hadParent = 'connected' in process;
 const end = (): void => {
   ending.abort();
 };
@@ -20,12 +21,15 @@ process.on('SIGTERM', end);
 // Ctrl-C in a terminal reaches the whole process group. A child leaves it to its parent, which stops the run first.
 process.on('SIGINT', process.channel === undefined ? end : () => undefined);
 process.on('disconnect', end);
+// Whoever started it may have gone while this program was being loaded.
+// `connected` is undefined, whatever its type says, where there never was a channel.
+if (hadParent && !process.connected) end();
 catchStrays(log);
 
 try {
   const given = options();
   keepCompiledCode();
-  if (process.env['MUSTER_REHEARSAL'] !== 'off') await rehearse(systemClock);
+  if (process.env['MUSTER_REHEARSAL'] !== 'off' && !ending.signal.aborted) await rehearse(systemClock);
   await runAgent(given, systemClock, log, ending.signal);
   process.exitCode = EXIT_CODES.passed.code;
 } catch (thrown) {

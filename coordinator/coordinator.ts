@@ -27,7 +27,8 @@ export type WatchItem =
 export interface RunEntry {
   readonly runId: string;
   readonly name: string;
-  readonly state: Snapshot['state'];
+  /** `lost`: an earlier coordinator ended before it did. */
+  readonly state: Snapshot['state'] | 'lost';
   readonly submittedAtMs: number;
   readonly elapsedUs: number;
   readonly durationUs: number;
@@ -152,8 +153,11 @@ export class Coordinator {
 
   private find(runId: string): ActiveRun {
     const active = this.runs.get(runId);
-    if (active === undefined) throw unknownRun(runId);
-    return active;
+    if (active !== undefined) return active;
+    const past = this.past.find((entry) => entry.runId === runId);
+    if (past === undefined) throw unknownRun(runId);
+    const why = past.state === 'lost' ? 'was lost with an earlier coordinator: what its agents still send ends with them' : 'is over';
+    throw new AppError('RUN_UNKNOWN', `run ${runId} ${why}`);
   }
 
   private bundleDir(runId: string): string {
@@ -235,12 +239,13 @@ function pastRuns(events: readonly RunEvent[]): RunEntry[] {
   for (const { runId, kind, atMs, detail } of events) {
     if (kind === 'submitted') {
       const name = typeof detail['name'] === 'string' ? detail['name'] : '';
-      runs.set(runId, { runId, name, state: 'finished', submittedAtMs: atMs, elapsedUs: 0, durationUs: 0, agents: 0, exitCode: undefined });
+      runs.set(runId, { runId, name, state: 'lost', submittedAtMs: atMs, elapsedUs: 0, durationUs: 0, agents: 0, exitCode: undefined });
     }
     const run = runs.get(runId);
     if (run === undefined) continue;
     if (kind === 'assigned' && Array.isArray(detail['agents'])) runs.set(runId, { ...run, agents: detail['agents'].length });
-    if (kind === 'finished' && typeof detail['exitCode'] === 'number') runs.set(runId, { ...run, exitCode: detail['exitCode'] });
+    if (kind === 'finished' && typeof detail['exitCode'] === 'number')
+      runs.set(runId, { ...run, state: 'finished', exitCode: detail['exitCode'] });
   }
   return [...runs.values()];
 }
