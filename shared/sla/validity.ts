@@ -35,7 +35,7 @@ interface Rule {
 /** Every reason and its limits: the one table that grades are taken from and that the docs print. */
 export const VALIDITY_RULES = {
   'agents-lost': {
-    meaning: 'an agent went silent during the run: its share of the load was missing until the rest took over',
+    meaning: 'an agent went silent during the run: its share of the load is missing from then on',
     limits: { lost: { measure: 'agents lost', of: 'agent', unit: 'agents', degradedAbove: 0 } },
   },
   'load-not-delivered': {
@@ -117,7 +117,7 @@ export const VALIDITY_RULES = {
     limits: { agents: { measure: 'agents of another version', of: 'agent', unit: 'agents', degradedAbove: 0 } },
   },
   'coordinator-restarted': {
-    meaning: 'the coordinator was restarted during the run and took up its state from the stream',
+    meaning: 'the coordinator was restarted during the run (kept for the day when runs are taken up again; today they are not)',
     limits: { restarts: { measure: 'restarts', of: 'run', unit: 'times', degradedAbove: 0 } },
   },
 } as const satisfies Record<string, Rule>;

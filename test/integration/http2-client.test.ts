@@ -362,23 +362,22 @@ describe('a connection', () => {
     await waitUntil('the old one is closed', () => context.openSockets === 1);
   });
 
-  test('that the server says goodbye to loses nothing: what it did not take is sent on another, and counts once', async () => {
+  test('that the server says goodbye to loses nothing: what it did not take is sent on another, and is one request', async () => {
     const server = await serve((stream, _, number) => {
-      // The last stream is not fixed yet, as servers do that leave gently: what arrives here is answered, the rest never left.
-      if (number % 40 === 0) stream.session?.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+      // Streams after this one, some of them here already, are refused.
+      if (number % 40 === 0) stream.session?.goaway(constants.NGHTTP2_NO_ERROR);
       setImmediate(() => {
-        answer(stream);
+        if (!stream.destroyed) answer(stream);
       });
     });
     const context = open({ connections: { kind: 'shared', max: 2 } });
     const errors: unknown[] = [];
     const vu = async (): Promise<void> => {
       const client = clientOf(context);
-      for (let i = 0; i < 20; i++) errors.push((await ask(context, client, server.url)).error);
+      for (let i = 0; i < 100; i++) errors.push((await ask(context, client, server.url)).error);
     };
-    await Promise.all(Array.from({ length: 40 }, vu));
+    await Promise.all(Array.from({ length: 8 }, vu));
     expect(errors).toEqual(Array.from({ length: 800 }, () => undefined));
-    expect(server.arrived).toBe(800);
     expect(server.sessions.length).toBeGreaterThan(10);
   });
 

@@ -72,6 +72,16 @@ export function summaryOf({ stdout, stderr, code }: Ended): Summary {
   return parseSummary(JSON.parse(stdout));
 }
 
+/** It passed, as far as that is in the hands of the program: a machine that many tests share may keep a generator waiting, and then the
+ *  result is rightly no good. For runs with `--json` whose subject is not time. */
+export function expectPassed(ended: Ended): void {
+  if (ended.code === 111) {
+    const invalid = summaryOf(ended).validity.reasons.filter(({ grade }) => grade === 'invalid');
+    if (invalid.length > 0 && invalid.every(({ code }) => code.startsWith('generator-'))) return;
+  }
+  expect(ended.code, ended.stderr).toBe(0);
+}
+
 /** The law of conservation, written out. */
 export function expectBalanced({ ledger }: Pick<Summary, 'ledger'>): void {
   const { planned, started, dropped, undelivered, unknown, completed, interrupted, samples } = ledger;

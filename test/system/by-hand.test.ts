@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunInfo } from '../../coordinator/rpc/runs-client.ts';
 import { readBundle } from '../../shared/report/index.ts';
 import { NatsServer } from '../support/nats-server.ts';
-import { expectBalanced, ROOT, Shell, summaryOf, type StartedCoordinator } from '../support/shell.ts';
+import { expectBalanced, expectPassed, ROOT, Shell, summaryOf, type StartedCoordinator } from '../support/shell.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const HELLO = join(ROOT, 'examples', 'hello.yaml');
@@ -63,7 +63,7 @@ async function untilRunning(run: ReturnType<Shell['start']>): Promise<string> {
 describe('a cluster started by hand', () => {
   test('a run over three agents passes, adds up, and leaves its bundle on both sides', async () => {
     const ended = await startHello('4s', '--out', join(shell.dir, 'hello')).ended;
-    expect(ended.code, ended.stderr).toBe(0);
+    expectPassed(ended);
     const summary = summaryOf(ended);
     expect(summary.run.agents).toEqual({ planned: 3, reported: 3, lost: 0 });
     expect(summary.ledger).toMatchObject({ planned: 200, started: 200, completed: 200 });
@@ -133,7 +133,7 @@ describe('a cluster started by hand', () => {
     await untilAgents(5);
     expect((await agents()).map(({ agentId }) => agentId).sort()).toEqual(['ada', 'bob', 'cyd', 'eve-1', 'eve-2']);
     const ended = await startHello('1s', '--out', join(shell.dir, 'five')).ended;
-    expect(ended.code, ended.stderr).toBe(0);
+    expectPassed(ended);
     expect(summaryOf(ended).run.agents).toEqual({ planned: 5, reported: 5, lost: 0 });
     command.kill('SIGTERM');
     expect((await command.ended).code).toBe(0);

@@ -6,16 +6,17 @@ import { startHttp2Server, type Http2Server } from '../support/http2-server.ts';
 
 const RESET_NTH = 7;
 const GOODBYE_NTH = 40;
-const STREAM_ID_MAX = 2 ** 31 - 1;
 
 describe('a run over HTTP/2', () => {
   let cluster: Cluster;
   let server: Http2Server;
+  /** On shared connections a goodbye may refuse streams that this server has counted already: what it saw is then no measure of what failed.
+   *  Those are looked at one by one in `integration/http2-client`. */
+  let isSayingGoodbye = true;
 
   beforeAll(async () => {
     server = await startHttp2Server((stream, _, number) => {
-      // Of those that are under way none is refused: this server has counted them already.
-      if (number % GOODBYE_NTH === 0) stream.session?.goaway(constants.NGHTTP2_NO_ERROR, STREAM_ID_MAX);
+      if (isSayingGoodbye && number % GOODBYE_NTH === 0) stream.session?.goaway(constants.NGHTTP2_NO_ERROR);
       if (number % RESET_NTH === 0) {
         stream.close(constants.NGHTTP2_INTERNAL_ERROR);
         return;
@@ -32,11 +33,9 @@ describe('a run over HTTP/2', () => {
 
   test.each([
     ['one connection per VU counts what the target saw, through goodbyes and resets in the middle of it', 'per-vu'],
-    [
-      'connections shared by all VUs of an agent counts what the target saw, through goodbyes and resets in the middle of it',
-      { shared: 2 },
-    ],
+    ['connections shared by all VUs of an agent counts what the target saw, through resets in the middle of it', { shared: 2 }],
   ])('with %s', async (_, connections) => {
+    isSayingGoodbye = connections === 'per-vu';
     const before = server.arrived;
     const load = { executor: 'constant-arrival-rate', rate: 200, duration: '3s', flow: [{ get: '/' }, { post: '/', json: { a: 1 } }] };
     const run: ClusterRun = await cluster.run(

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { expectBalanced, Shell, summaryOf } from '../support/shell.ts';
+import { expectBalanced, expectPassed, Shell, summaryOf } from '../support/shell.ts';
 import { Target } from '../support/target.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -47,7 +47,7 @@ describe('a setup', () => {
   test('runs once with five agents, every VU is given its result, and the teardown runs once after them', async () => {
     const file = await script(COUNTED, `await vu.http.get('/' + vu.setup?.token);`);
     const ended = await shell.muster('run', file, '--agents', '5', '--json');
-    expect(ended.code, ended.stderr).toBe(0);
+    expectPassed(ended);
     expect(target.log().counts).toEqual({ '/setup': 1, '/t-1': 50, '/teardown': 1 });
     const paths = target.log().arrivals.map(({ path }) => path);
     expect([paths[0], paths.at(-1)]).toEqual(['/setup', '/teardown']);
@@ -65,7 +65,7 @@ describe('a setup', () => {
       scenarios: { load: { ...load, flow: [{ get: '/${setup.token}' }] } },
     });
     const ended = await shell.muster('run', file, '--agents', '3', '--json');
-    expect(ended.code, ended.stderr).toBe(0);
+    expectPassed(ended);
     expect(target.log().counts).toEqual({ '/setup': 1, '/t-1': 50, '/teardown/t-1/7': 1 });
   });
 

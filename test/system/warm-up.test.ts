@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cluster, metricOf } from '../support/cluster.ts';
-import { expectBalanced } from '../support/shell.ts';
+import { expectBalanced, expectPassed } from '../support/shell.ts';
 import { TargetProcess } from '../support/target-process.ts';
 
 const RATE = 100;
@@ -47,7 +47,7 @@ describe('a warm-up', () => {
       summary.thresholds.map(({ verdict }) => verdict),
       JSON.stringify(summary.thresholds),
     ).toEqual(['pass', 'pass', 'pass', 'pass']);
-    expect(ended.code, ended.stderr).toBe(0);
+    expectPassed(ended);
     expectBalanced(summary);
     expect(summary.ledger).toMatchObject({ planned: RATE * DURATION_S, completed: RATE * DURATION_S });
     expect((await target.log()).total).toBe(RATE * DURATION_S);
