@@ -42,6 +42,10 @@ export const VALIDITY_RULES = {
     meaning: 'planned iterations were not fired: no VU was free, the agent was gone, or it cannot be known',
     limits: { missed: { measure: '(dropped + undelivered + unknown) / planned', of: 'run', unit: '%', degradedAbove: 0, invalidAbove: 5 } },
   },
+  'target-unreachable': {
+    meaning: 'requests were sent and not one was answered: nothing was measured but failures',
+    limits: { unanswered: { measure: 'requests sent when none was answered', of: 'run', unit: 'requests', invalidAbove: 0 } },
+  },
   'generator-lag': {
     meaning: 'the generator fired late: it, not the target, shaped the arrivals',
     limits: {
@@ -95,10 +99,6 @@ export const VALIDITY_RULES = {
   'clock-uncertain': {
     meaning: "an agent's clock offset is not known well: instants of different agents do not line up",
     limits: { uncertainty: { measure: 'clock offset uncertainty of one agent', of: 'agent', unit: 'ms', degradedAbove: 5 } },
-  },
-  'target-unreachable': {
-    meaning: 'requests were sent and not one was answered: nothing was measured but failures',
-    limits: { unanswered: { measure: 'requests sent when none was answered', of: 'run', unit: 'requests', invalidAbove: 0 } },
   },
   'vus-exhausted': {
     meaning: 'arrivals had to wait for a free VU: raise maxVUs, or the target is slower than the plan assumed',
@@ -188,6 +188,10 @@ function* reasons(input: ValidityInput): Generator<ValidityReason> {
     `${missed} of ${ledger.planned} planned iterations were not fired (dropped ${ledger.dropped}, undelivered ${ledger.undelivered}, unknown ${ledger.unknown})`,
   );
 
+  // Before what the generator did: without answers nothing else is worth reading.
+  const { sent, answered } = input.requests;
+  yield* exceeding('target-unreachable', 'unanswered', answered === 0 ? sent : 0, `${sent} requests were sent and none was answered`);
+
   yield* lagReasons(input);
 
   const advice = moreAgents(input);
@@ -207,8 +211,6 @@ function* reasons(input: ValidityInput): Generator<ValidityReason> {
     const ms = uncertaintyUs / 1_000;
     yield* exceeding('clock-uncertain', 'uncertainty', ms, `the clock of agent ${agent} is known to ±${ms.toFixed(1)} ms`, agent);
   }
-  const { sent, answered } = input.requests;
-  yield* exceeding('target-unreachable', 'unanswered', answered === 0 ? sent : 0, `${sent} requests were sent and none was answered`);
   const waitMs = (input.vuWaitP99Us ?? 0) / 1_000;
   yield* exceeding('vus-exhausted', 'wait', waitMs, `due arrivals waited for a free VU, p99 ${waitMs.toFixed(1)} ms`);
   if (input.bundleFailure !== undefined) yield* exceeding('bundle-incomplete', 'failed', 1, input.bundleFailure);

@@ -72,18 +72,6 @@ export function summaryOf({ stdout, stderr, code }: Ended): Summary {
   return parseSummary(JSON.parse(stdout));
 }
 
-/** Nothing but the generator's lateness makes the result invalid: a machine that many tests share may keep a generator waiting. */
-export function isMachinesFault({ validity }: Pick<Summary, 'validity'>): boolean {
-  const invalid = validity.reasons.filter(({ grade }) => grade === 'invalid');
-  return invalid.length > 0 && invalid.every(({ code }) => code.startsWith('generator-'));
-}
-
-/** It passed, as far as that is in the hands of the program. For runs with `--json` whose subject is not time. */
-export function expectPassed(ended: Ended): void {
-  if (ended.code === 111 && isMachinesFault(summaryOf(ended))) return;
-  expect(ended.code, ended.stderr).toBe(0);
-}
-
 /** The law of conservation, written out. */
 export function expectBalanced({ ledger }: Pick<Summary, 'ledger'>): void {
   const { planned, started, dropped, undelivered, unknown, completed, interrupted, samples } = ledger;

@@ -3,14 +3,17 @@ import { dirname, join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 import { service as healthService } from 'grpc-health-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { RunInfo } from '../../coordinator/rpc/runs-client.ts';
 import { readBundle } from '../../shared/report/index.ts';
 import { NatsServer } from '../support/nats-server.ts';
-import { expectBalanced, expectPassed, isMachinesFault, ROOT, Shell, summaryOf, type StartedCoordinator } from '../support/shell.ts';
+import { expectBalanced, ROOT, Shell, summaryOf, type StartedCoordinator } from '../support/shell.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const HELLO = join(ROOT, 'examples', 'hello.yaml');
+
+// Their runs must be good ones: agents that rehearse, once for all of them, are not late with their first arrivals.
+vi.stubEnv('MUSTER_REHEARSAL', 'on');
 
 const shell = new Shell();
 let nats: NatsServer;
@@ -63,7 +66,7 @@ async function untilRunning(run: ReturnType<Shell['start']>): Promise<string> {
 describe('a cluster started by hand', () => {
   test('a run over three agents passes, adds up, and leaves its bundle on both sides', async () => {
     const ended = await startHello('4s', '--out', join(shell.dir, 'hello')).ended;
-    expectPassed(ended);
+    expect(ended.code, ended.stderr).toBe(0);
     const summary = summaryOf(ended);
     expect(summary.run.agents).toEqual({ planned: 3, reported: 3, lost: 0 });
     expect(summary.ledger).toMatchObject({ planned: 200, started: 200, completed: 200 });
@@ -91,8 +94,8 @@ describe('a cluster started by hand', () => {
     expect((await command.ended).signal).toBe('SIGKILL');
     expect((await runs()).find((run) => run.runId === runId)).toMatchObject({ name: 'hello', state: 'running', agents: 3 });
     await waitUntil('the run is over', async () => (await runs()).find((run) => run.runId === runId)?.state === 'finished', 30_000);
+    expect((await runs()).find((run) => run.runId === runId)).toMatchObject({ exitCode: 0 });
     const { summary } = await readBundle(join(coordinator.runsDir, runId));
-    expect((await runs()).find((run) => run.runId === runId)).toMatchObject({ exitCode: isMachinesFault(summary) ? 111 : 0 });
     expect(summary.ledger).toMatchObject({ planned: 200, started: 200, completed: 200 });
     expectBalanced(summary);
   });
@@ -133,7 +136,7 @@ describe('a cluster started by hand', () => {
     await untilAgents(5);
     expect((await agents()).map(({ agentId }) => agentId).sort()).toEqual(['ada', 'bob', 'cyd', 'eve-1', 'eve-2']);
     const ended = await startHello('1s', '--out', join(shell.dir, 'five')).ended;
-    expectPassed(ended);
+    expect(ended.code, ended.stderr).toBe(0);
     expect(summaryOf(ended).run.agents).toEqual({ planned: 5, reported: 5, lost: 0 });
     command.kill('SIGTERM');
     expect((await command.ended).code).toBe(0);

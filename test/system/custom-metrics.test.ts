@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { metricOf } from '../support/cluster.ts';
-import { expectBalanced, expectPassed, Shell, summaryOf } from '../support/shell.ts';
+import { expectBalanced, Shell, summaryOf } from '../support/shell.ts';
 import { Target } from '../support/target.ts';
 
 const shell = new Shell();
@@ -46,7 +46,7 @@ describe('metrics of a scenario’s own', () => {
     );
     const out = join(shell.dir, 'bundle');
     const ended = await shell.muster('run', file, '--agents', '3', '--json', '--out', out);
-    expectPassed(ended);
+    expect(ended.code, ended.stderr).toBe(0);
     const summary = summaryOf(ended);
     expectBalanced(summary);
     expect(summary.ledger.samples.missing).toBe(0);

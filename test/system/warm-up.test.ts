@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Cluster, metricOf } from '../support/cluster.ts';
-import { expectBalanced, expectPassed } from '../support/shell.ts';
+import { expectBalanced } from '../support/shell.ts';
 import { TargetProcess } from '../support/target-process.ts';
+
+// Their runs must be good ones: agents that rehearse, once for all of them, are not late with their first arrivals.
+vi.stubEnv('MUSTER_REHEARSAL', 'on');
 
 const RATE = 100;
 const WARM_UP_S = 1;
@@ -47,7 +50,7 @@ describe('a warm-up', () => {
       summary.thresholds.map(({ verdict }) => verdict),
       JSON.stringify(summary.thresholds),
     ).toEqual(['pass', 'pass', 'pass', 'pass']);
-    expectPassed(ended);
+    expect(ended.code, ended.stderr).toBe(0);
     expectBalanced(summary);
     expect(summary.ledger).toMatchObject({ planned: RATE * DURATION_S, completed: RATE * DURATION_S });
     expect((await target.log()).total).toBe(RATE * DURATION_S);
