@@ -6,7 +6,7 @@ import { ID_PATTERN } from '../shared/wire/index.ts';
 import { runAgent, type AgentOptions } from './agent.ts';
 import { calibratedRate } from './calibrated-rate.ts';
 import { catchStrays } from './catch-strays.ts';
-import { rehearse } from './rehearsal.ts';
+import { parseRehearsal, rehearse } from './rehearsal.ts';
 import { keepCompiledCode } from './settle-heap.ts';
 
 /** The agent process: one engine. Its options come as one JSON object in `MUSTER_AGENT_OPTIONS`, put there by the `muster agent` and
@@ -29,7 +29,8 @@ catchStrays(log);
 try {
   const given = options();
   keepCompiledCode();
-  if (process.env['MUSTER_REHEARSAL'] !== 'off' && !ending.signal.aborted) await rehearse(systemClock);
+  const rehearsal = parseRehearsal(process.env['MUSTER_REHEARSAL'] ?? 'on');
+  if (!ending.signal.aborted) await rehearse(rehearsal, systemClock);
   await runAgent(given, systemClock, log, ending.signal);
   process.exitCode = EXIT_CODES.passed.code;
 } catch (thrown) {
