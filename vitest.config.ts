@@ -8,15 +8,17 @@ const TIMING = ['arrival-log', 'calibrate', 'clocks', 'even-spacing', 'intended-
   (name) => `test/system/${name}.test.ts`,
 );
 
-/** Agents start sooner. Only where time is measured must their first seconds be as good as the rest. */
-const UNREHEARSED = { MUSTER_REHEARSAL: 'off' };
+/** Agents start sooner, and are still not so cold that a busy machine makes them late by more than a run may be. Only where time is
+ *  measured must their first seconds be as good as the rest. */
+const SHORT_REHEARSAL = { MUSTER_REHEARSAL: 'short' };
 
-/** Projects run one after the other in this order. System tests mostly wait for processes of their own, so three go well on two cores. */
+/** Projects run one after the other in this order. System tests start many processes; a third at once made agents late by
+ *  more than a run may be. */
 const projects = [
   { name: 'unit', timeoutMs: 10_000, workers: 2, include: ['test/unit/**/*.test.ts'] },
   { name: 'property', timeoutMs: 60_000, workers: 2, include: ['test/property/**/*.test.ts'] },
   { name: 'integration', timeoutMs: 60_000, workers: 1, include: ['test/integration/**/*.test.ts'] },
-  { name: 'system', timeoutMs: 120_000, workers: 3, include: ['test/system/**/*.test.ts'], exclude: TIMING, env: UNREHEARSED },
+  { name: 'system', timeoutMs: 120_000, workers: 2, include: ['test/system/**/*.test.ts'], exclude: TIMING, env: SHORT_REHEARSAL },
   { name: 'timing', timeoutMs: 120_000, workers: 1, include: TIMING },
 ];
 

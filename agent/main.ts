@@ -6,13 +6,14 @@ import { ID_PATTERN } from '../shared/wire/index.ts';
 import { runAgent, type AgentOptions } from './agent.ts';
 import { calibratedRate } from './calibrated-rate.ts';
 import { catchStrays } from './catch-strays.ts';
-import { rehearse } from './rehearsal.ts';
+import { parseRehearsal, rehearse } from './rehearsal.ts';
 import { keepCompiledCode } from './settle-heap.ts';
 
 /** The agent process: one engine. Its options come as one JSON object in `MUSTER_AGENT_OPTIONS`, put there by the `muster agent` and
  *  `muster run` commands, which own the command line. With an IPC channel it ends when its parent does. */
 const log = createLog('agent', process.env['MUSTER_AGENT_LOG'] ?? process.env['MUSTER_LOG'] ?? 'info');
 const ending = new AbortController();
+const hadParent = 'connected' in process;
 const end = (): void => {
   ending.abort();
 };
@@ -20,12 +21,16 @@ process.on('SIGTERM', end);
 // Ctrl-C in a terminal reaches the whole process group. A child leaves it to its parent, which stops the run first.
 process.on('SIGINT', process.channel === undefined ? end : () => undefined);
 process.on('disconnect', end);
+// Whoever started it may have gone while this program was being loaded.
+// `connected` is undefined, whatever its type says, where there never was a channel.
+if (hadParent && !process.connected) end();
 catchStrays(log);
 
 try {
   const given = options();
   keepCompiledCode();
-  if (process.env['MUSTER_REHEARSAL'] !== 'off') await rehearse(systemClock);
+  const rehearsal = parseRehearsal(process.env['MUSTER_REHEARSAL'] ?? 'on');
+  if (!ending.signal.aborted) await rehearse(rehearsal, systemClock);
   await runAgent(given, systemClock, log, ending.signal);
   process.exitCode = EXIT_CODES.passed.code;
 } catch (thrown) {

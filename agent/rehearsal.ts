@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import type { Clock } from '../shared/base/index.ts';
+import { AppError, type Clock } from '../shared/base/index.ts';
 import { HTTP_DEFAULTS, type Load, type Plan, type Workload } from '../shared/plan/index.ts';
 import { encodeBatch } from '../shared/wire/index.ts';
 import { Engine } from './engine.ts';
@@ -9,8 +9,16 @@ import { Engine } from './engine.ts';
 /** Code that runs for the first time runs some ten times slower, and the compiler then competes for the core: an agent that did nothing
  *  yet fires the first arrivals of its first run milliseconds late, and needs 8 ms to seal its first interval.
  *  So it rehearses: short closed and open loads on a server of its own on loopback, whose results go nowhere. More than one round,
- *  because what was compiled for the first load only is thrown away and compiled again when the second one looks different. */
-const ROUNDS: readonly Load[] = [closed(200_000), open(300_000), closed(200_000), open(500_000), closed(200_000), open(1_500_000)];
+ *  because what was compiled for the first load only is thrown away and compiled again when the second one looks different. A short
+ *  rehearsal is one round: no code runs for the first time under load, but little of it is compiled. */
+const ROUNDS = {
+  on: [closed(200_000), open(300_000), closed(200_000), open(500_000), closed(200_000), open(1_500_000)],
+  short: [open(100_000)],
+  off: [],
+} as const satisfies Readonly<Record<string, readonly Load[]>>;
+
+/** How much an agent rehearses: three seconds, a tenth of a second of load, or not at all. */
+export type Rehearsal = keyof typeof ROUNDS;
 /** Short, so that sealing is rehearsed too. */
 const INTERVAL_MS = 10;
 const TIMEOUT_MS = 1_000;
@@ -45,8 +53,16 @@ server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port
 /** Kept for the life of the process: code that was compiled for the shapes of objects is thrown away with the last object of that shape. */
 const rehearsed: Engine[] = [];
 
-/** Takes about three seconds, once per process. Returns how many requests were answered. */
-export async function rehearse(clock: Clock): Promise<number> {
+/** Reads a setting. Throws CONFIG_INVALID for what is none. */
+export function parseRehearsal(text: string): Rehearsal {
+  if (!Object.hasOwn(ROUNDS, text))
+    throw new AppError('CONFIG_INVALID', `MUSTER_REHEARSAL=${text}: expected ${Object.keys(ROUNDS).join(', ')}`);
+  return text as Rehearsal;
+}
+
+/** Once per process. Returns how many requests were answered. */
+export async function rehearse(rehearsal: Rehearsal, clock: Clock): Promise<number> {
+  if (rehearsal === 'off') return 0;
   const workerData = { answers: ANSWERS, lastAnswer: LAST_ANSWER, keptAnswers: KEPT_ANSWERS };
   const server = new Worker(SERVER, { eval: true, workerData });
   // Results are written while requests are: the sockets below both then meet strings and bytes, those read on the spot and those not.
@@ -55,7 +71,7 @@ export async function rehearse(clock: Clock): Promise<number> {
     const [port] = (await once(server, 'message')) as [number];
     plane.connect(port, '127.0.0.1');
     let completed = 0;
-    for (const load of ROUNDS) completed += await play(load, port, plane, clock);
+    for (const load of ROUNDS[rehearsal]) completed += await play(load, port, plane, clock);
     return completed;
   } finally {
     plane.destroy();

@@ -190,8 +190,10 @@ export class Coordinator {
 
   private find(runId: string): ActiveRun {
     const active = this.runs.get(runId);
-    if (active === undefined) throw unknownRun(runId);
-    return active;
+    if (active !== undefined) return active;
+    const past = this.past.get(runId);
+    if (past === undefined) throw unknownRun(runId);
+    throw new AppError('RUN_UNKNOWN', `run ${runId} ${past.finished === undefined ? 'is conducted by another coordinator' : 'is over'}`);
   }
 
   private bundleDir(runId: string): string {

@@ -6,6 +6,8 @@ import type { Collector } from './collector.ts';
 import type { Participants } from './participants.ts';
 
 const SECOND_US = 1_000_000;
+/** Counts come about once a second: over less than this they say little of a rate. */
+const RATE_SPAN_MIN_US = 500_000;
 
 /** Looks at a run about once a second and says how it is doing. */
 export class Live {
@@ -16,6 +18,9 @@ export class Live {
   private readonly durationUs: number;
   private started = 0;
   private atUs = 0;
+  /** Of the last second of load that was looked at, per second. */
+  private planned = 0;
+  private delivered = 0;
   private events: string[] = [];
 
   constructor(runId: string, plan: Plan) {
@@ -37,11 +42,7 @@ export class Live {
   }
 
   look(state: Snapshot['state'], elapsedUs: number, agentsPlanned: number, participants?: Participants, collector?: Collector): Snapshot {
-    const started = participants?.started ?? 0;
-    const spanUs = elapsedUs - this.atUs;
-    const deliveredPerSecond = spanUs > 0 ? ((started - this.started) * SECOND_US) / spanUs : 0;
-    this.started = started;
-    this.atUs = elapsedUs;
+    if (state === 'running') this.lookAtRate(elapsedUs, participants?.started ?? 0);
     const response = collector?.liveResponse;
     const totals = collector?.totals ?? [];
     const { sent } = countRequests(totals);
@@ -57,8 +58,8 @@ export class Live {
       elapsedUs: Math.max(0, elapsedUs),
       durationUs: this.durationUs,
       isWarmingUp: this.plan.scenarios.some((one) => elapsedUs >= one.startUs && elapsedUs < warmupEndUs(one)),
-      plannedPerSecond: this.hasPlannedRate ? this.plannedPerSecond(elapsedUs) : 0,
-      deliveredPerSecond,
+      plannedPerSecond: this.planned,
+      deliveredPerSecond: this.delivered,
       responseMs:
         response === undefined || response.count === 0
           ? undefined
@@ -82,6 +83,15 @@ export class Live {
       })),
       events,
     };
+  }
+
+  private lookAtRate(elapsedUs: number, started: number): void {
+    const spanUs = elapsedUs - this.atUs;
+    if (spanUs < RATE_SPAN_MIN_US) return;
+    this.delivered = ((started - this.started) * SECOND_US) / spanUs;
+    this.planned = this.hasPlannedRate ? this.plannedPerSecond(elapsedUs) : 0;
+    this.started = started;
+    this.atUs = elapsedUs;
   }
 
   private plannedPerSecond(elapsedUs: number): number {

@@ -1,22 +1,30 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { AppError, EXIT_CODES, reasonOf, VERSION } from '../shared/base/index.ts';
-import { agentCommand } from './commands/agent.ts';
-import { agentsCommand } from './commands/agents.ts';
-import { checkCommand } from './commands/check.ts';
-import { calibrateCommand } from './commands/calibrate.ts';
-import { compareCommand } from './commands/compare.ts';
-import { coordinatorCommand } from './commands/coordinator.ts';
-import { mergeCommand } from './commands/merge.ts';
-import { pauseCommand, resumeCommand } from './commands/pause.ts';
-import { planCommand } from './commands/plan.ts';
-import { reportCommand } from './commands/report.ts';
-import { runCommand } from './commands/run.ts';
-import { runsCommand } from './commands/runs.ts';
-import { scaleCommand } from './commands/scale.ts';
-import { schemaCommand } from './commands/schema.ts';
-import { stopCommand } from './commands/stop.ts';
-import { validateCommand } from './commands/validate.ts';
+import type { Exit } from './commands/command.ts';
+
+type Load = () => Promise<(exit: Exit) => Command>;
+
+/** In the order in which help lists them. Each is loaded when it is asked for: most need neither gRPC nor NATS nor a compiler. */
+const COMMANDS: Readonly<Record<string, Load>> = {
+  run: async () => (await import('./commands/run.ts')).runCommand,
+  report: async () => (await import('./commands/report.ts')).reportCommand,
+  validate: async () => (await import('./commands/validate.ts')).validateCommand,
+  plan: async () => (await import('./commands/plan.ts')).planCommand,
+  coordinator: async () => (await import('./commands/coordinator.ts')).coordinatorCommand,
+  agent: async () => (await import('./commands/agent.ts')).agentCommand,
+  agents: async () => (await import('./commands/agents.ts')).agentsCommand,
+  runs: async () => (await import('./commands/runs.ts')).runsCommand,
+  scale: async () => (await import('./commands/scale.ts')).scaleCommand,
+  pause: async () => (await import('./commands/pause.ts')).pauseCommand,
+  resume: async () => (await import('./commands/pause.ts')).resumeCommand,
+  stop: async () => (await import('./commands/stop.ts')).stopCommand,
+  calibrate: async () => (await import('./commands/calibrate.ts')).calibrateCommand,
+  compare: async () => (await import('./commands/compare.ts')).compareCommand,
+  schema: async () => (await import('./commands/schema.ts')).schemaCommand,
+  check: async () => (await import('./commands/check.ts')).checkCommand,
+  merge: async () => (await import('./commands/merge.ts')).mergeCommand,
+};
 
 /** The `muster` command. Commands return their exit code; what they throw is told here, once. */
 const program = new Command('muster')
@@ -31,26 +39,8 @@ const program = new Command('muster')
       .join('\n')}`,
   );
 
-for (const command of [
-  runCommand,
-  reportCommand,
-  validateCommand,
-  planCommand,
-  coordinatorCommand,
-  agentCommand,
-  agentsCommand,
-  runsCommand,
-  scaleCommand,
-  pauseCommand,
-  resumeCommand,
-  stopCommand,
-  calibrateCommand,
-  compareCommand,
-  schemaCommand,
-  checkCommand,
-  mergeCommand,
-]) {
-  program.addCommand(command((code) => void (process.exitCode = code)).exitOverride());
+for (const load of wanted(process.argv[2])) {
+  program.addCommand((await load())((code) => void (process.exitCode = code)).exitOverride());
 }
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -83,4 +73,10 @@ function tell(thrown: unknown): number {
   }
   process.stderr.write(`muster: a bug of ours: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : reasonOf(thrown)}\n`);
   return EXIT_CODES.bug.code;
+}
+
+/** The command that the first word names. All of them for help, a mistake or no word: commander then lists or suggests. */
+function wanted(word: string | undefined): readonly Load[] {
+  const command = Object.entries(COMMANDS).find(([name]) => name === word);
+  return command === undefined ? Object.values(COMMANDS) : [command[1]];
 }

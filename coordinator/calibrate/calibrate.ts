@@ -7,10 +7,11 @@ import { judgeRun, type Judgement } from './judge.ts';
 import { AGENTS } from './patterns.ts';
 import { searchRate, type FoundRate, type RateStep, type SearchLimits } from './rate-search.ts';
 import { startReference, type ReferenceProcess } from './reference-process.ts';
+import { lagP99sMs, undisturbedLagMs } from './slices.ts';
 import { patternRun, rateRun } from './submissions.ts';
 import { quantile, referenceOf, type Reference } from './truth.ts';
 
-/** A rate counts as kept while p99 of `schedule_lag` is below this. */
+/** A rate counts as kept while p99 of `schedule_lag` is below this, in all intervals of a try but those that were disturbed. */
 export const LAG_P99_LIMIT_MS = 1;
 /** Above this p99 of what delayed requests on their way, a deviation that noise may explain is measured again. */
 const QUIET_P99_MS = 1;
@@ -106,7 +107,7 @@ async function compare(client: RunsClient, reference: ReferenceProcess, options:
   for (let attempts = 1; ; attempts++) {
     say(`comparing with the reference server for ${seconds} s`);
     await reference.takeLog();
-    const summary = await conduct(client, await patternRun(reference.url, seconds), stopping);
+    const { summary } = await conduct(client, await patternRun(reference.url, seconds), stopping);
     const truth = referenceOf(await reference.takeLog(), seconds);
     const judgement = judgeRun(truth, summary);
     const noiseMs = quantile(truth.jitterUs, 99) / 1_000;
@@ -119,11 +120,10 @@ async function compare(client: RunsClient, reference: ReferenceProcess, options:
 function search(client: RunsClient, reference: ReferenceProcess, options: CalibrateOptions): Promise<FoundRate> {
   const { say, stopping, rateSeconds } = options;
   return searchRate(async (ratePerSecond): Promise<RateStep> => {
-    const summary = await conduct(client, await rateRun(reference.url, ratePerSecond, rateSeconds), stopping);
+    const { summary, runId } = await conduct(client, await rateRun(reference.url, ratePerSecond, rateSeconds), stopping);
     const { planned, started, dropped } = summary.ledger;
-    const lag = summary.metrics['schedule_lag'];
     const failed = summary.metrics['http_req_failed'];
-    const lagP99Ms = lag?.type === 'trend' && lag.count > 0 ? lag.percentiles['99'] : Infinity;
+    const lagP99Ms = undisturbedLagMs(await lagP99sMs(client, runId));
     const isWhole = started === planned && dropped === 0 && failed?.type === 'rate' && failed.passes === 0;
     const isKept = isWhole && lagP99Ms < LAG_P99_LIMIT_MS;
     say(`${ratePerSecond}/s: lag p99 ${lagP99Ms.toFixed(2)} ms${isWhole ? '' : ', not all of it fired and answered'}`);
@@ -131,8 +131,13 @@ function search(client: RunsClient, reference: ReferenceProcess, options: Calibr
   }, options.search);
 }
 
+interface Conducted {
+  readonly runId: string;
+  readonly summary: Summary;
+}
+
 /** One run to its end. A run that is degraded, or invalid, has a summary too; what it says is for the judgement. */
-async function conduct(client: RunsClient, submission: SubmissionInput, stopping: AbortSignal): Promise<Summary> {
+async function conduct(client: RunsClient, submission: SubmissionInput, stopping: AbortSignal): Promise<Conducted> {
   const refuseIfStopped = (): void => {
     if (stopping.aborted) throw new AppError('STOPPED', `${String(stopping.reason)} to muster calibrate`);
   };
@@ -147,7 +152,7 @@ async function conduct(client: RunsClient, submission: SubmissionInput, stopping
     const { summary, exitCode, message } = await client.watch(runId, () => undefined);
     refuseIfStopped();
     if (exitCode === EXIT_CODES.agentsLost.code || summary === undefined) throw new AppError('NO_AGENTS', message);
-    return summary;
+    return { runId, summary };
   } catch (thrown) {
     throw AppError.from(thrown, 'CONNECTION_LOST', `run ${runId}: ${reasonOf(thrown)}`);
   } finally {

@@ -1,7 +1,7 @@
 /** One rate that was tried. */
 export interface RateStep {
   readonly ratePerSecond: number;
-  /** p99 of `schedule_lag`; `Infinity` when nothing was fired. */
+  /** p99 of `schedule_lag`, that two thirds of the try's intervals stay at or below; `Infinity` when nothing was fired. */
   readonly lagP99Ms: number;
   /** It was fired whole, and in time. */
   readonly isKept: boolean;

@@ -33,6 +33,8 @@ export interface TimeFigure {
 
 /** Per cent by which a ratio may differ from the one that a mistake would make. */
 const RATIO_TOLERANCE = 0.25;
+/** Percentiles that are off by less than this part of what the worst is off by are left aside: delays of their own may have moved them. */
+const OF_THE_WORST = 0.1;
 /** So many times nearer must a percentile be to what a mistake would make of it than to the truth. */
 const NEARER = 3;
 
@@ -50,8 +52,11 @@ function suspectTime({ figures, serviceMs, averagesMs }: Extract<Deviation, { ki
   const percentiles = figures.filter(({ name }) => name.startsWith('p'));
   const off = percentiles.map(({ verdict }, i) => (verdict === 'agrees' ? -1 : i)).filter((i) => i >= 0);
   if (off.length > 0 && isThousandfold(figures)) return 'units-mixed';
+  const deviation = (i: number): number => Math.abs((percentiles[i]?.measured ?? Infinity) - (percentiles[i]?.trueValue ?? 0));
+  const worst = Math.max(...off.map(deviation));
+  const telling = off.filter((i) => deviation(i) >= worst * OF_THE_WORST);
   const areAll = (mistakenMs: readonly number[] | undefined): boolean =>
-    mistakenMs !== undefined && off.length > 0 && off.every((i) => isNearer(percentiles[i], mistakenMs[i]));
+    mistakenMs !== undefined && telling.length > 0 && telling.every((i) => isNearer(percentiles[i], mistakenMs[i]));
   if (areAll(averagesMs)) return 'percentiles-averaged';
   const isLow = figures.some(({ verdict }) => verdict === 'too low');
   if (isLow && areAll(serviceMs)) return 'omits-waiting';

@@ -23,13 +23,13 @@ const THOROUGH: Effort = {
   seconds: 15,
   attemptsMax: 3,
   search: { firstPerSecond: 2_000, lowestPerSecond: 100, highestPerSecond: 128_000, triesMax: 16 },
-  rateSeconds: 2,
+  rateSeconds: 3.5,
 };
 const QUICK: Effort = {
   seconds: 4,
   attemptsMax: 2,
   search: { firstPerSecond: 2_000, lowestPerSecond: 100, highestPerSecond: 32_000, triesMax: 6 },
-  rateSeconds: 1,
+  rateSeconds: 1.5,
 };
 
 /** `muster calibrate`: shows on this machine that what Muster measures is true, and how much it can fire in time. */

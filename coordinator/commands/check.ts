@@ -62,9 +62,12 @@ async function chosen(results: Results, flags: Flags): Promise<Threshold[]> {
   if (given.length > 0) return given;
   const own = thresholdsOf(results);
   if (own.length > 0) return own;
-  const why = results.kind === 'bundle' ? 'its scenario has no thresholds' : 'a log has no thresholds of its own';
+  const why =
+    results.kind === 'log' ? 'a log has no thresholds of its own' : NO_THRESHOLDS[results.bundle.isComplete ? 'whole' : 'unended'];
   throw new AppError('USAGE', `${results.path}: ${why}: give some with --threshold or --thresholds`);
 }
+
+const NO_THRESHOLDS = { whole: 'its scenario has no thresholds', unended: 'its run left no end, and no thresholds' } as const;
 
 async function readText(file: string): Promise<string> {
   try {

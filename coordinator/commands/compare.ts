@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { AppError, parseDurationUs } from '../../shared/base/index.ts';
 import { COMPARE_FORMATS, COMPARED_METRIC, compareFiles, renderComparison, type CompareFormat } from '../../shared/report/index.ts';
 import { COMPARE_DEFAULTS } from '../../shared/stats/index.ts';
-import { parseCount, type Exit } from './command.ts';
+import { parseCount, unitOption, type Exit } from './command.ts';
 
 interface Flags {
   readonly candidate?: readonly string[];
@@ -16,6 +16,7 @@ interface Flags {
   readonly confidence: number;
   /** Microseconds. */
   readonly floorTime: number;
+  readonly unit: number;
   readonly seed: number;
   readonly replicates: number;
 }
@@ -31,6 +32,7 @@ export function compareCommand(exit: Exit): Command {
     .argument('<run...>', 'run bundles, or HdrHistogram logs of any tool')
     .option('--candidate <run...>', 'the runs to be judged, when a side has several')
     .option('--metric <name>', 'which durations', COMPARED_METRIC)
+    .addOption(unitOption())
     .addOption(new Option('--format <format>', 'what to print').choices([...COMPARE_FORMATS]).default('text'))
     .option('--out <file>', 'write it to a file instead of standard output')
     .addOption(percent('floor', 'smaller changes do not matter', floorFraction))
@@ -50,10 +52,11 @@ async function compare(runs: readonly string[], flags: Flags): Promise<number> {
   const sides = sidesOf(runs, flags.candidate);
   await refuseDoubles('baseline', sides.baseline);
   await refuseDoubles('candidate', sides.candidate);
+  await refuseSame(sides.baseline, sides.candidate);
   if (flags.confidence < 0.5 || flags.confidence >= 1) throw new AppError('USAGE', '--confidence: expected 50% to 99.9%');
   const { metric, format, out, seed, replicates, confidence } = flags;
   const options = { seed, replicates, confidence, floorFraction: flags.floor, floorUs: flags.floorTime, resolveFraction: flags.resolve };
-  const report = await compareFiles({ ...sides, metric, options });
+  const report = await compareFiles({ ...sides, metric, unit: { unitUs: flags.unit }, options });
   const color = out === undefined && process.stdout.isTTY;
   const rendered = renderComparison(report, format, { color });
   if (out === undefined) process.stdout.write(rendered);
@@ -83,12 +86,24 @@ function sidesOf(
 async function refuseDoubles(side: string, paths: readonly string[]): Promise<void> {
   const seen = new Map<string, string>();
   for (const path of paths) {
-    // What is not there is told by who reads it.
-    const real = await realpath(path).catch(() => path);
+    const real = await realOf(path);
     const before = seen.get(real);
     if (before !== undefined) throw new AppError('USAGE', `${side}: ${path} is there twice (${before}): a repeated run is no second run`);
     seen.set(real, path);
   }
+}
+
+/** A run is never slower than itself: whoever asks has named the wrong folder. */
+async function refuseSame(baseline: readonly string[], candidate: readonly string[]): Promise<void> {
+  const known = new Set(await Promise.all(baseline.map(realOf)));
+  for (const path of candidate) {
+    if (known.has(await realOf(path))) throw new AppError('USAGE', `${path} stands on both sides: expected other runs to compare with`);
+  }
+}
+
+/** What is not there is told by who reads it. */
+function realOf(path: string): Promise<string> {
+  return realpath(path).catch(() => path);
 }
 
 function parsePercent(text: string): number {

@@ -1,18 +1,7 @@
 import type { MeasureComparison, StepComparison } from '../stats/index.ts';
 import { renderCurves } from './compare-curves.ts';
 import type { CompareReport } from './compare-report.ts';
-import {
-  changeText,
-  headline,
-  intervalText,
-  measureLabel,
-  methodText,
-  remarkText,
-  sidesText,
-  stepLabel,
-  valueText,
-  VERDICT_SIGNS,
-} from './compare-words.ts';
+import { changedText, headline, measureRow, methodText, sidesText, stepLabel, VERDICT_SIGNS } from './compare-words.ts';
 import { escapeHtml } from './escape-html.ts';
 
 /** A comparison as one page that needs nothing else: no script, no network, light and dark, fit for print. */
@@ -23,9 +12,8 @@ export function renderCompareHtml(report: CompareReport): string {
     const pair = curves[i];
     const body = `${pair === undefined ? '' : renderCurves(pair)}${tableHtml(group)}`;
     if (i === 0) return `<section><h2>${escapeHtml(stepLabel(group.step))}</h2>${body}</section>`;
-    const changed = group.measures.filter((one) => one.verdict === 'regression' || one.verdict === 'improvement');
-    const told = changed.map((one) => `${measureLabel(one.measure)} ${one.verdict}`).join(', ');
-    const isOpen = changed.length > 0 ? ' open' : '';
+    const told = changedText(group);
+    const isOpen = told === '' ? '' : ' open';
     return `<details${isOpen}><summary>${escapeHtml(stepLabel(group.step))} <em>${escapeHtml(told)}</em></summary>${body}</details>`;
   });
   const files = (name: string, runs: CompareReport['baseline']): string =>
@@ -57,16 +45,10 @@ function tableHtml({ requests, measures }: StepComparison): string {
 }
 
 function rowHtml(one: MeasureComparison): string {
-  const { measure, baseline, candidate, effect, verdict } = one;
-  const remark = remarkText(one);
-  const numbers = [
-    valueText(measure, baseline),
-    valueText(measure, candidate),
-    effect === undefined ? '-' : changeText(measure, effect.estimate),
-    intervalText(one),
-  ];
-  const told = `${VERDICT_SIGNS[verdict]} ${verdict}${remark === '' ? '' : ` <small>(${escapeHtml(remark)})</small>`}`;
-  return `<tr><th scope="row">${measureLabel(measure)}</th>${numbers.map((text) => `<td>${escapeHtml(text)}</td>`).join('')}<td class="${verdictClass(verdict)}">${told}</td></tr>`;
+  const { label, numbers, verdict, told, remark } = measureRow(one);
+  const cells = numbers.map((text) => `<td>${escapeHtml(text)}</td>`).join('');
+  const small = remark === '' ? '' : `<small>${escapeHtml(remark)}</small>`;
+  return `<tr><th scope="row">${label}</th>${cells}<td class="${verdictClass(verdict)}">${told}${small}</td></tr>`;
 }
 
 function verdictClass(verdict: string): string {

@@ -1,24 +1,13 @@
 import type { StepComparison } from '../stats/index.ts';
 import type { CompareReport } from './compare-report.ts';
-import {
-  changeText,
-  headline,
-  intervalText,
-  measureLabel,
-  methodText,
-  remarkText,
-  sidesText,
-  stepLabel,
-  valueText,
-  VERDICT_SIGNS,
-} from './compare-words.ts';
+import { changedText, headline, measureRow, methodText, sidesText, stepLabel, VERDICT_SIGNS } from './compare-words.ts';
 
 /** A comparison for the comment of a pull request: verdict on top, the total as a table, steps folded away. */
 export function renderCompareMarkdown(report: CompareReport): string {
   const { comparison, warnings, verdict } = report;
   const steps = comparison.steps.map((step) => {
-    const changed = step.measures.filter((one) => one.verdict === 'regression' || one.verdict === 'improvement');
-    const told = changed.length === 0 ? '' : `: ${changed.map((one) => `${measureLabel(one.measure)} ${one.verdict}`).join(', ')}`;
+    const changed = changedText(step);
+    const told = changed === '' ? '' : `: ${changed}`;
     return `<details><summary>${escaped(stepLabel(step.step))}${escaped(told)}</summary>\n\n${table(step)}\n\n</details>`;
   });
   const parts = [
@@ -34,17 +23,8 @@ export function renderCompareMarkdown(report: CompareReport): string {
 
 function table({ requests, measures }: StepComparison): string {
   const head = `| | baseline (${requests.baseline} requests) | candidate (${requests.candidate}) | change | interval | verdict |`;
-  const rows = measures.map((one) => {
-    const { measure, baseline, candidate, effect, verdict } = one;
-    const remark = remarkText(one);
-    const cells = [
-      measureLabel(measure),
-      valueText(measure, baseline),
-      valueText(measure, candidate),
-      effect === undefined ? '-' : changeText(measure, effect.estimate),
-      intervalText(one),
-      `${VERDICT_SIGNS[verdict]} ${verdict === 'regression' ? '**regression**' : verdict}${remark === '' ? '' : ` (${remark})`}`,
-    ];
+  const rows = measures.map(measureRow).map(({ label, numbers, verdict, told, remark }) => {
+    const cells = [label, ...numbers, `${verdict === 'regression' ? told.replace(verdict, `**${verdict}**`) : told}${remark}`];
     return `| ${cells.join(' | ')} |`;
   });
   return [head, '| --- | ---: | ---: | ---: | ---: | --- |', ...rows].join('\n');

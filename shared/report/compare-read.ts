@@ -1,11 +1,9 @@
-import { stat } from 'node:fs/promises';
-import { AppError, reasonOf } from '../base/index.ts';
+import { AppError } from '../base/index.ts';
 import type { Grade } from '../sla/index.ts';
-import { isPartOfTotals, RunSampler, type RunSample, type Series, type Tags } from '../stats/index.ts';
-import { readBundle } from './bundle.ts';
-import { parseHlog } from './hlog.ts';
-import { groupHlog, readIntervals, type Interval } from './read-intervals.ts';
-import { readLines } from './read-lines.ts';
+import { isPartOfTotals, RunSampler, type LogUnit, type RunSample, type Series, type Tags } from '../stats/index.ts';
+import type { Bundle } from './bundle.ts';
+import type { Interval } from './read-intervals.ts';
+import { openResults } from './results.ts';
 import type { SummaryReason } from './summary.ts';
 
 /** One run of one side of a comparison, read from disk. */
@@ -31,35 +29,26 @@ export const COMPARED_METRIC = 'http_req_response_time';
 
 /** Reads what a comparison needs of a run bundle, or of an HdrHistogram log of any tool: in a log without our metric every tag is a step.
  *  Throws `BUNDLE_INVALID` with the path, also when there is nothing to compare in it. */
-export async function readComparedRun(path: string, metric: string = COMPARED_METRIC): Promise<ComparedRun> {
-  const isFolder = await stat(path).then(
-    (found) => found.isDirectory(),
-    (cause: unknown) => {
-      throw new AppError('BUNDLE_INVALID', `${path}: expected a run bundle or an HdrHistogram log: ${reasonOf(cause)}`, { cause });
-    },
-  );
-  if (!isFolder) return readLog(path, metric);
-  const bundle = await readBundle(path);
-  const { run, validity } = bundle.summary;
+export async function readComparedRun(path: string, metric: string = COMPARED_METRIC, unit: LogUnit = {}): Promise<ComparedRun> {
+  const results = await openResults(path, unit);
   const sampler = new RunSampler();
-  for await (const interval of readIntervals(bundle)) addMetric(sampler, interval, metric);
-  const { id, name, startedAt } = run;
-  const about = { id, name, startedAt, grade: validity.grade, reasons: validity.reasons, load: loadOf(bundle.manifest.plan) };
-  return { path, about, sample: filled(sampler, path, metric) };
+  if (results.kind === 'log' && metric === COMPARED_METRIC && !results.outline.metrics.has(metric)) {
+    for await (const interval of results.intervals()) addEveryTag(sampler, interval);
+  } else {
+    for await (const interval of results.intervals((one) => one === metric)) addMetric(sampler, interval, metric);
+  }
+  return { path, about: results.kind === 'bundle' ? aboutRun(results.bundle) : undefined, sample: filled(sampler, path, metric) };
 }
 
-async function readLog(path: string, metric: string): Promise<ComparedRun> {
-  const ours = new RunSampler();
-  const all = new RunSampler();
-  for await (const interval of groupHlog(parseHlog(readLines(path), path))) {
-    addMetric(ours, interval, metric);
-    for (const { metric: step, tags, value } of interval.series) {
-      if (value.kind === 'trend' && isPartOfTotals(tags)) all.add({ ...timeOf(interval), step, succeeded: value.histogram });
-    }
+function aboutRun({ manifest, summary: { run, validity } }: Bundle): AboutRun {
+  const { id, name, startedAt } = run;
+  return { id, name, startedAt, grade: validity.grade, reasons: validity.reasons, load: loadOf(manifest.plan) };
+}
+
+function addEveryTag(sampler: RunSampler, interval: Interval): void {
+  for (const { metric: step, tags, value } of interval.series) {
+    if (value.kind === 'trend' && isPartOfTotals(tags)) sampler.add({ ...timeOf(interval), step, succeeded: value.histogram });
   }
-  const sample = ours.finish();
-  const isOurs = sample.steps.size > 0 || metric !== COMPARED_METRIC;
-  return { path, about: undefined, sample: isOurs ? filled(ours, path, metric) : filled(all, path, metric) };
 }
 
 function filled(sampler: RunSampler, path: string, metric: string): RunSample {

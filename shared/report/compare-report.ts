@@ -7,6 +7,7 @@ import {
   type CompareOptions,
   type CompareVerdict,
   type CurvePoint,
+  type LogUnit,
 } from '../stats/index.ts';
 import { COMPARED_METRIC, readComparedRun, type AboutRun, type ComparedRun } from './compare-read.ts';
 
@@ -43,16 +44,19 @@ export interface CompareInput {
   readonly baseline: readonly string[];
   readonly candidate: readonly string[];
   readonly metric?: string;
+  /** Of logs of another tool. */
+  readonly unit?: LogUnit;
   readonly options?: Partial<CompareOptions>;
 }
 
 /** Reads both sides and compares them. The same files and options give the same report.
  *  Throws `BUNDLE_INVALID` with the path of what cannot be read. */
-export async function compareFiles({ baseline, candidate, metric = COMPARED_METRIC, options = {} }: CompareInput): Promise<CompareReport> {
+export async function compareFiles(input: CompareInput): Promise<CompareReport> {
+  const { baseline, candidate, metric = COMPARED_METRIC, unit = {}, options = {} } = input;
   const read = async (paths: readonly string[]): Promise<ComparedRun[]> => {
     const runs: ComparedRun[] = [];
     // One after the other: a long run takes memory while it is read.
-    for (const path of paths) runs.push(await readComparedRun(path, metric));
+    for (const path of paths) runs.push(await readComparedRun(path, metric, unit));
     return runs;
   };
   return reportComparison(await read(baseline), await read(candidate), metric, { ...COMPARE_DEFAULTS, ...options });

@@ -1,17 +1,6 @@
-import type { MeasureComparison, StepComparison } from '../stats/index.ts';
+import type { StepComparison } from '../stats/index.ts';
 import type { CompareReport } from './compare-report.ts';
-import {
-  changeText,
-  headline,
-  intervalText,
-  measureLabel,
-  methodText,
-  remarkText,
-  sidesText,
-  stepLabel,
-  valueText,
-  VERDICT_SIGNS,
-} from './compare-words.ts';
+import { headline, measureRow, methodText, sidesText, stepLabel, VERDICT_SIGNS } from './compare-words.ts';
 import { oneLine } from './format.ts';
 import { createPaint, type Paint } from './paint.ts';
 
@@ -32,7 +21,7 @@ export function renderCompareText(report: CompareReport, options: { readonly col
 const HEAD = ['', 'BASELINE', 'CANDIDATE', 'CHANGE', 'INTERVAL', 'VERDICT'];
 
 function stepTable({ step, requests, measures }: StepComparison, paint: Paint): string {
-  const rows = measures.map(cells);
+  const rows = measures.map(measureRow).map(({ label, numbers, told, remark }) => [label, ...numbers, `${told}${remark}`]);
   const widths = HEAD.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
   const line = (row: readonly string[]): string => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd(); // prettier-ignore
   const title = `${stepLabel(step)}: ${requests.baseline} against ${requests.candidate} requests`;
@@ -41,17 +30,4 @@ function stepTable({ step, requests, measures }: StepComparison, paint: Paint): 
     return one.verdict === 'regression' ? paint.bad(text) : one.verdict === 'improvement' ? paint.good(text) : text;
   });
   return [paint.strong(title), `  ${line(HEAD)}`, ...body].join('\n');
-}
-
-function cells(one: MeasureComparison): readonly string[] {
-  const { measure, baseline, candidate, effect, verdict } = one;
-  const remark = remarkText(one);
-  return [
-    measureLabel(measure),
-    valueText(measure, baseline),
-    valueText(measure, candidate),
-    effect === undefined ? '-' : changeText(measure, effect.estimate),
-    intervalText(one),
-    `${VERDICT_SIGNS[verdict]} ${verdict}${remark === '' ? '' : ` (${remark})`}`,
-  ];
 }

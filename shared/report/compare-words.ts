@@ -10,7 +10,7 @@ export const VERDICT_SIGNS: Readonly<Record<CompareVerdict, string>> = {
   'not enough data': '?',
 };
 
-export function measureLabel(measure: Measure): string {
+function measureLabel(measure: Measure): string {
   return measure === 'error_rate' ? 'error rate' : measure;
 }
 
@@ -19,7 +19,7 @@ export function stepLabel(step: string | undefined): string {
 }
 
 /** A value as a reader knows it: `12.3ms`, `0.20%`, `166.7/s`. */
-export function valueText(measure: Measure, value: number | undefined): string {
+function valueText(measure: Measure, value: number | undefined): string {
   if (value === undefined) return '-';
   if (measure === 'error_rate') return formatPercent(value);
   if (measure === 'throughput') return `${value.toFixed(value < 100 ? 2 : 1)}/s`;
@@ -27,7 +27,7 @@ export function valueText(measure: Measure, value: number | undefined): string {
 }
 
 /** A change: relative of times and throughput, in percentage points of error rates. */
-export function changeText(measure: Measure, change: number): string {
+function changeText(measure: Measure, change: number): string {
   const percent = change * 100;
   const sign = percent > 0 ? '+' : '';
   // A minus before what rounds to nothing would be noise.
@@ -35,14 +35,45 @@ export function changeText(measure: Measure, change: number): string {
   return `${rounded === 0 ? '' : sign}${rounded === 0 ? '0' : rounded.toFixed(measure === 'error_rate' ? 2 : 1)}${measure === 'error_rate' ? ' pp' : ' %'}`;
 }
 
-export function intervalText({ measure, effect }: MeasureComparison): string {
+function intervalText({ measure, effect }: MeasureComparison): string {
   return effect === undefined ? '-' : `${changeText(measure, effect.low)} to ${changeText(measure, effect.high)}`;
 }
 
 /** Why a verdict is what it is, where that is not plain from the numbers; else empty. */
-export function remarkText({ reason, isBelowFloor }: MeasureComparison): string {
+function remarkText({ reason, isBelowFloor }: MeasureComparison): string {
   if (reason !== undefined) return reason;
   return isBelowFloor ? 'certain, and too small to matter' : '';
+}
+
+/** One line of a table: its cells, and what a verdict is told with. */
+export interface MeasureRow {
+  readonly label: string;
+  /** Baseline, candidate, change and interval. */
+  readonly numbers: readonly string[];
+  readonly verdict: CompareVerdict;
+  /** `✗ regression` */
+  readonly told: string;
+  /** ` (certain, and too small to matter)`, or nothing. */
+  readonly remark: string;
+}
+
+export function measureRow(one: MeasureComparison): MeasureRow {
+  const { measure, baseline, candidate, effect, verdict } = one;
+  const remark = remarkText(one);
+  const change = effect === undefined ? '-' : changeText(measure, effect.estimate);
+  return {
+    label: measureLabel(measure),
+    numbers: [valueText(measure, baseline), valueText(measure, candidate), change, intervalText(one)],
+    verdict,
+    told: `${VERDICT_SIGNS[verdict]} ${verdict}`,
+    remark: remark === '' ? '' : ` (${remark})`,
+  };
+}
+
+/** What changed in one step: `p99 regression, mean improvement`; empty when nothing did. */
+export function changedText({ measures }: StepComparison): string {
+  const changed = measures.filter(({ verdict }) => verdict === 'regression' || verdict === 'improvement');
+  return changed.map(({ measure, verdict }) => `${measureLabel(measure)} ${verdict}`).join(', ');
 }
 
 /** The whole comparison in a sentence or two. */
@@ -58,6 +89,10 @@ export function headline({ verdict, obstacles, comparison }: CompareReport): str
       return 'no difference that matters';
     case 'not enough data': {
       const open = comparison.total.measures.filter((one) => one.verdict === 'not enough data');
+      const [reason] = new Set(open.map((one) => one.reason));
+      // Where one thing stands against all measures, it is the thing to know.
+      const isOne = open.length === comparison.total.measures.length && open.every((one) => one.reason === reason);
+      if (isOne && reason !== undefined) return `not enough data: ${oneLine(reason)}`;
       return `not enough data for ${open.map(({ measure }) => measureLabel(measure)).join(', ')} of all steps`;
     }
   }

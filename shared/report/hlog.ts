@@ -1,14 +1,23 @@
 import { AppError, reasonOf } from '../base/index.ts';
-import { fromLogText, HIGHEST_US, indexOf, toLogText, type Histogram, type LogUnit, type Tags } from '../stats/index.ts';
+import { addLogText, fromLogText, HIGHEST_US, indexOf, toLogText, type Histogram, type LogUnit, type Tags } from '../stats/index.ts';
 
-/** One series in one interval, as an HdrHistogram log keeps it. */
-export interface HlogLine {
+/** One series in one interval. */
+export interface SeriesInterval {
   readonly metric: string;
   readonly tags: Tags;
   /** From the start of the run. */
   readonly startUs: number;
   readonly lengthUs: number;
   readonly histogram: Histogram;
+}
+
+/** The same as a line of an HdrHistogram log keeps it. Decoding the histogram is nearly all that a line costs, so it waits until it is
+ *  asked for, and throws `BUNDLE_INVALID` with the line number when it cannot be. */
+export interface HlogLine extends SeriesInterval {
+  /** As the line has it beside the histogram: exact where the log is ours. */
+  readonly maxUs: number;
+  /** Adds the buckets alone into `into`, without making a histogram of the line. Returns the number of samples added. */
+  addTo(into: Histogram): number;
 }
 
 /** The head of an HdrHistogram log, version 1.3. Values are whole microseconds, the column of maxima is milliseconds. */
@@ -23,7 +32,7 @@ export function formatHlogHead(startedAtUs: number): string {
   );
 }
 
-export function formatHlogLine({ metric, tags, startUs, lengthUs, histogram }: HlogLine): string {
+export function formatHlogLine({ metric, tags, startUs, lengthUs, histogram }: SeriesInterval): string {
   const start = (startUs / 1_000_000).toFixed(6);
   const length = (lengthUs / 1_000_000).toFixed(6);
   const max = (histogram.maxUs / 1_000).toFixed(3);
@@ -38,7 +47,7 @@ export type SeriesFilter = (metric: string, tags: Tags) => boolean;
 
 /** Reads the lines of a log, ours or another tool's (whose tag is then the metric). Throws `BUNDLE_INVALID` with the line number.
  *  Minimum and sum are those of the buckets; the maximum is exact where the log kept it in our unit. Lines of series that are not wanted
- *  are passed over without decoding their histogram, which is nearly all that a line costs. */
+ *  are passed over. */
 export async function* parseHlog(
   lines: AsyncIterable<string> | Iterable<string>,
   where = 'intervals.hlog',
@@ -51,11 +60,85 @@ export async function* parseHlog(
     try {
       const { startUs, lengthUs } = times.of(fields);
       const series = tags.parse(tag);
-      if (series !== 'not wanted') yield { ...series, startUs, lengthUs, histogram: histogramOf(fields, unit) };
+      if (series === 'not wanted') continue;
+      const [, , max, text = ''] = fields;
+      const maxUs = microseconds(max, 1_000, 'a maximum');
+      yield new ReadLine(series, { startUs, lengthUs, maxUs }, text, unit, { where, number });
     } catch (cause) {
-      throw new AppError('BUNDLE_INVALID', `${where}: line ${number}: ${reasonOf(cause)}`, { cause });
+      throw invalidLine({ where, number }, cause);
     }
   }
+}
+
+interface Place {
+  readonly where: string;
+  readonly number: number;
+}
+
+class ReadLine implements HlogLine {
+  readonly metric: string;
+  readonly tags: Tags;
+  readonly startUs: number;
+  readonly lengthUs: number;
+  readonly maxUs: number;
+  private readonly text: string;
+  private readonly unit: LogUnit;
+  private readonly place: Place;
+  private decoded: Histogram | undefined;
+
+  constructor(
+    { metric, tags }: { readonly metric: string; readonly tags: Tags },
+    { startUs, lengthUs, maxUs }: { readonly startUs: number; readonly lengthUs: number; readonly maxUs: number },
+    text: string,
+    unit: LogUnit,
+    place: Place,
+  ) {
+    this.metric = metric;
+    this.tags = tags;
+    this.startUs = startUs;
+    this.lengthUs = lengthUs;
+    this.maxUs = maxUs;
+    this.text = text;
+    this.unit = unit;
+    this.place = place;
+  }
+
+  get histogram(): Histogram {
+    this.decoded ??= this.decode();
+    return this.decoded;
+  }
+
+  addTo(into: Histogram): number {
+    try {
+      return addLogText(this.text, into);
+    } catch (cause) {
+      throw invalidLine(this.place, cause);
+    }
+  }
+
+  private decode(): Histogram {
+    const { text, unit, maxUs } = this;
+    try {
+      const histogram = fromLogText(text, unit, bucketsUpTo(maxUs));
+      // Buckets widen the maximum by up to 1 in 1024. The column has it exactly, in our unit at least: then it lies in the top bucket.
+      if (maxUs <= HIGHEST_US && indexOf(maxUs) === histogram.highIndex) histogram.maxUs = maxUs;
+      return histogram;
+    } catch (cause) {
+      throw invalidLine(this.place, cause);
+    }
+  }
+}
+
+/** Room beyond the highest bucket: a decoder that has it need not look for the end at every step. */
+const ROOM_BUCKETS = 256;
+
+/** Buckets of a histogram with this maximum. */
+export function bucketsUpTo(maxUs: number): number {
+  return indexOf(Math.min(maxUs, HIGHEST_US)) + ROOM_BUCKETS;
+}
+
+function invalidLine({ where, number }: Place, cause: unknown): AppError {
+  return cause instanceof AppError ? cause : new AppError('BUNDLE_INVALID', `${where}: line ${number}: ${reasonOf(cause)}`, { cause });
 }
 
 /** What a log holds, read without its histograms. */
@@ -84,7 +167,7 @@ export async function outlineHlog(lines: AsyncIterable<string> | Iterable<string
       if (count++ === 0) firstLengthUs = lengthUs;
       if (metrics.size < OUTLINED_METRICS_MAX) metrics.add(parseTag(tag).metric);
     } catch (cause) {
-      throw new AppError('BUNDLE_INVALID', `${where}: line ${number}: ${reasonOf(cause)}`, { cause });
+      throw invalidLine({ where, number }, cause);
     }
   }
   return { startedAtUs: times.startedAtUs, lengthUs: firstLengthUs, lines: count, metrics };
@@ -191,14 +274,6 @@ class TagReader {
     this.read.set(text, parsed);
     return parsed;
   }
-}
-
-function histogramOf([, , max, payload]: readonly string[], unit: LogUnit): Histogram {
-  const maxUs = microseconds(max, 1_000, 'a maximum');
-  const histogram = fromLogText(payload ?? '', unit);
-  // Buckets widen the maximum by up to 1 in 1024. The column has it exactly, in our unit at least: then it lies in the top bucket.
-  if (maxUs <= HIGHEST_US && indexOf(maxUs) === histogram.highIndex) histogram.maxUs = maxUs;
-  return histogram;
 }
 
 function microseconds(text: string | undefined, unitUs: number, expected: string): number {

@@ -17,6 +17,7 @@ export * from './junit.ts';
 export * from './markdown.ts';
 export * from './parse-result-lines.ts';
 export * from './parse-summary.ts';
+export * from './read-bundle.ts';
 export * from './read-intervals.ts';
 export * from './results.ts';
 export * from './snapshot.ts';

@@ -12,7 +12,7 @@ export interface MergedRun {
 }
 
 /** Decides whether bundles can be added exactly. Throws `NOT_MERGEABLE` with everything that speaks against it, before anything is
- *  written: another length of intervals, another plan (seeds of different runs may differ), a metric of another kind or unit, one run that
+ *  written: a run without an end, another length of intervals, another plan (seeds of different runs may differ), a metric of another kind or unit, one run that
  *  began twice, the same batch in two of them. */
 export async function planMerge(sources: readonly BundleResults[]): Promise<MergedRun> {
   const [first] = sources;
@@ -25,6 +25,8 @@ export async function planMerge(sources: readonly BundleResults[]): Promise<Merg
     agentName: (source, agent) => (isOneRun ? agent : fullName(source, agent)),
   };
   const problems: Problem[] = [];
+  for (const { path, bundle } of sources)
+    if (!bundle.isComplete) problems.push({ path, message: `${path} has no end: what it lacks is not known` });
   for (const source of sources.slice(1)) problems.push(...differences(first, source));
   problems.push(...(await repeated(sources)));
   if (problems.length > 0) {

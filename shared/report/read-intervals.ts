@@ -1,7 +1,7 @@
 import { AppError } from '../base/index.ts';
-import { addValue, emptyValue, seriesKey, type MetricKind, type Series, type SeriesValue, type Tags } from '../stats/index.ts';
-import type { Bundle } from './bundle.ts';
-import type { HlogLine } from './hlog.ts';
+import { addValue, emptyValue, Histogram, seriesKey, type MetricKind, type Series, type SeriesValue, type Tags } from '../stats/index.ts';
+import type { BundleFiles } from './bundle.ts';
+import { bucketsUpTo, type HlogLine, type SeriesFilter } from './hlog.ts';
 import type { AgentLine, ClosedLine, Defined } from './interval-lines.ts';
 
 /** One interval of all agents together. */
@@ -20,9 +20,10 @@ export interface Interval {
 /** The intervals of a bundle in the order in which they were closed: trends, counters, rates and gauges, exact in every number.
  *  Indices ascend, but for an interval that a late batch opened once more: it comes a second time, with what was late alone. Intervals
  *  in which nothing was measured may be absent. Holds one interval at a time, and what agents sent ahead of it.
+ *  Trends that are not wanted are passed over, which saves nearly all that they cost.
  *  Throws `BUNDLE_INVALID` with the line number, and when the two growing files do not belong together. */
-export async function* readIntervals(bundle: Bundle): AsyncGenerator<Interval> {
-  for await (const part of replayBundle(bundle)) if ('index' in part) yield part;
+export async function* readIntervals(bundle: BundleFiles, isWanted?: SeriesFilter): AsyncGenerator<Interval> {
+  for await (const part of replayBundle(bundle, isWanted)) if ('index' in part) yield part;
 }
 
 /** A line of an agent, and what its numbers of series mean. */
@@ -32,9 +33,9 @@ export interface ReplayedLine {
 }
 
 /** A bundle as it was written: lines of agents as they came in, and every interval where it ended. Throws as `readIntervals` does. */
-export async function* replayBundle(bundle: Bundle): AsyncGenerator<ReplayedLine | Interval> {
+export async function* replayBundle(bundle: BundleFiles, isWanted?: SeriesFilter): AsyncGenerator<ReplayedLine | Interval> {
   const lengthUs = bundle.manifest.intervalMs * 1_000;
-  const log = bundle.intervals();
+  const log = bundle.intervals(isWanted);
   const opened = new OpenedIntervals();
   let closed = 0;
   for await (const line of bundle.resultLines()) {
@@ -45,11 +46,17 @@ export async function* replayBundle(bundle: Bundle): AsyncGenerator<ReplayedLine
     } else {
       closed++;
       const startUs = line.closed * lengthUs;
-      const trends = await takeTrends(log, opened.trends(line), startUs, bundle.dir);
+      const expected = opened.trends(line).filter(({ metric, tags }) => isWanted?.(metric, tags) ?? true);
+      const trends = await takeTrends(log, expected, startUs, bundle.dir);
+      if (trends === 'log ended') {
+        if (bundle.isComplete) throw torn(bundle.dir, `ends before the interval at ${startUs / 1_000_000} s`);
+        return;
+      }
       const { fromIndex, series } = opened.take(line.closed);
       yield { index: line.closed, fromIndex, startUs, lengthUs, series: [...trends, ...series] };
     }
   }
+  if (!bundle.isComplete) return;
   // Bundles of older versions have lines of agents only: then the log alone is there to read.
   if (closed === 0) yield* groupHlog(log);
   else if ((await log.next()).done !== true) throw torn(bundle.dir, 'goes on after the last interval that intervals.ndjson ends');
@@ -97,20 +104,21 @@ async function takeTrends(
   expected: readonly TrendTotals[],
   startUs: number,
   dir: string,
-): Promise<readonly Series[]> {
+): Promise<readonly Series[] | 'log ended'> {
   const series: Series[] = [];
   for (const { metric, tags, count, ...totals } of expected) {
     const next = await log.next();
-    if (next.done === true) throw torn(dir, `ends before the interval at ${startUs / 1_000_000} s`);
-    const { histogram } = next.value;
+    if (next.done === true) return 'log ended';
     if (next.value.startUs !== startUs || seriesKey(next.value.metric, next.value.tags) !== seriesKey(metric, tags)) {
       const found = `${next.value.metric} at ${next.value.startUs / 1_000_000} s`;
       throw torn(dir, `has ${found} where ${metric} at ${startUs / 1_000_000} s is expected`);
     }
-    if (histogram.count !== count - totals.overflow) {
-      throw torn(dir, `has ${histogram.count} samples of ${metric} at ${startUs / 1_000_000} s, expected ${count - totals.overflow}`);
+    const histogram = new Histogram(bucketsUpTo(totals.maxUs));
+    const samples = next.value.addTo(histogram);
+    if (samples !== count - totals.overflow) {
+      throw torn(dir, `has ${samples} samples of ${metric} at ${startUs / 1_000_000} s, expected ${count - totals.overflow}`);
     }
-    Object.assign(histogram, { count, ...totals });
+    histogram.addTotals({ count, ...totals });
     series.push({ metric, tags, value: { kind: 'trend', histogram } });
   }
   return series;

@@ -2,8 +2,9 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, reasonOf } from '../base/index.ts';
 import type { CustomMetrics, LogUnit, MetricKind } from '../stats/index.ts';
-import { BUNDLE_FILES, readBundle, type Bundle } from './bundle.ts';
-import { outlineHlog, parseHlog, type HlogOutline } from './hlog.ts';
+import { BUNDLE_FILES, type Bundle } from './bundle.ts';
+import { readBundle } from './read-bundle.ts';
+import { outlineHlog, parseHlog, type HlogOutline, type SeriesFilter } from './hlog.ts';
 import { groupHlog, readIntervals, type Interval } from './read-intervals.ts';
 import { readLines } from './read-lines.ts';
 
@@ -19,7 +20,8 @@ export interface BundleResults {
   readonly intervalUs: number;
   /** Metrics that are not ours. */
   readonly custom: CustomMetrics;
-  intervals(): AsyncGenerator<Interval>;
+  /** `isWanted`: trends to be read; others are passed over. */
+  intervals(isWanted?: SeriesFilter): AsyncGenerator<Interval>;
 }
 
 /** A plain HdrHistogram log: trends only, no ledger, no validity. */
@@ -30,7 +32,7 @@ export interface LogResults {
   readonly outline: HlogOutline;
   readonly intervalUs: number;
   readonly custom: CustomMetrics;
-  intervals(): AsyncGenerator<Interval>;
+  intervals(isWanted?: SeriesFilter): AsyncGenerator<Interval>;
 }
 
 /** Opens a folder as a run bundle and anything else as an HdrHistogram log in which one unit means `unitUs` microseconds.
@@ -53,7 +55,7 @@ function bundleResults(path: string, bundle: Bundle): BundleResults {
     log: join(path, BUNDLE_FILES.intervals),
     intervalUs: bundle.manifest.intervalMs * 1_000,
     custom: customMetricsOf(bundle),
-    intervals: () => readIntervals(bundle),
+    intervals: (isWanted) => readIntervals(bundle, isWanted),
   };
 }
 
@@ -68,7 +70,7 @@ async function openLog(path: string, unit: LogUnit): Promise<LogResults> {
     intervalUs: outline.lengthUs,
     // What another tool calls its times is known from its log alone.
     custom: Object.fromEntries([...outline.metrics].map((name) => [name, { kind: 'trend', unit: 'ms' }])),
-    intervals: () => groupHlog(parseHlog(readLines(path), path, unit)),
+    intervals: (isWanted) => groupHlog(parseHlog(readLines(path), path, unit, isWanted)),
   };
 }
 

@@ -50,7 +50,7 @@ export function renderProgress(snapshot: Snapshot, width: number): string {
       response === undefined ? 'p50/95/99 -' : `p50/95/99 ${shortMs(response.p50)}/${shortMs(response.p95)}/${shortMs(response.p99)} ms`,
       errors,
       ...(failing === 0 ? [] : [`${failing} threshold${failing === 1 ? '' : 's'} failing`]),
-      `agents ${agents.running}/${agents.planned}${agents.lost > 0 ? ` (${agents.lost} lost)` : ''}`,
+      `agents ${agents.planned - agents.lost}/${agents.planned}${agents.lost > 0 ? ` (${agents.lost} lost)` : ''}`,
       ...(snapshot.dropped === 0 ? [] : [`dropped ${snapshot.dropped}`]),
       `lag p99 ${shortMs(snapshot.lagP99Ms)} ms`,
       `VUs ${snapshot.activeVus}`,

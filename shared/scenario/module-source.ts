@@ -2,7 +2,7 @@ import { SourceMap } from 'node:module';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { build, type BuildFailure, type Message } from 'esbuild';
+import type { BuildFailure, Message } from 'esbuild';
 import { reasonOf, type Problem } from '../base/index.ts';
 
 export interface ModuleSource {
@@ -36,6 +36,8 @@ type Bundled = { readonly script: string; readonly warnings: readonly string[] }
 
 async function bundle(file: string): Promise<Bundled> {
   const directory = dirname(resolve(file));
+  // Only modules need a bundler, and loading it takes longer than checking a YAML file.
+  const { build } = await import('esbuild');
   try {
     const result = await build({
       entryPoints: [resolve(file)],

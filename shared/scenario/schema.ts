@@ -3,6 +3,7 @@ import { didYouMean, parseDurationUs, parseRate, ITERATIONS_MAX, VUS_MAX } from 
 import { expected, isMapping, listed } from './describe.ts';
 import type { Path, Report } from './problems.ts';
 import { duration, flag, isWithin, leaf, name, positiveDuration, says, scalars, strict, text, timeout } from './schema-parts.ts';
+import { verbOf } from './step-kind.ts';
 import { auth, redirects, stepSchema, stepTreeSchema, type StepDefinition } from './step-schema.ts';
 
 const RATE = 'a rate such as 200, "200/s" or "2k/s"';
@@ -244,8 +245,17 @@ export function reportShape(document: unknown, report: Report): void {
 export function readStep(step: unknown, path: Path, report: Report): StepDefinition | undefined {
   const result = stepSchema.safeParse(step);
   if (result.success) return result.data;
-  reportIssues(result.error.issues, path, report);
-  return undefined;
+  const { issues } = result.error;
+  reportIssues(issues, path, report);
+  return isMapping(step) ? soundPart(step, issues) : undefined;
+}
+
+/** A wrong request without what is wrong in it, so that mistakes elsewhere in it are found too; the file is refused in any case.
+ *  `undefined` for other steps, and where what is left would not say what it is. */
+function soundPart(step: Readonly<Record<string, unknown>>, issues: readonly Issue[]): StepDefinition | undefined {
+  const wrong = new Set(issues.flatMap(({ path, keys = [] }) => [...path.slice(0, 1).map(String), ...(path.length === 0 ? keys : [])]));
+  const { data } = stepSchema.safeParse(Object.fromEntries(Object.entries(step).filter(([key]) => !wrong.has(key))));
+  return data !== undefined && verbOf(data) !== undefined ? data : undefined;
 }
 
 /** The JSON Schema (2020-12) of the YAML scenario file, for editors. It knows shapes; units and references only `loadScenario` checks. */

@@ -35,12 +35,16 @@ interface Rule {
 /** Every reason and its limits: the one table that grades are taken from and that the docs print. */
 export const VALIDITY_RULES = {
   'agents-lost': {
-    meaning: 'an agent went silent during the run: its share of the load was missing until the rest took over',
+    meaning: 'an agent went silent during the run: its share of the load is missing until the others took it over, or to the end',
     limits: { lost: { measure: 'agents lost', of: 'agent', unit: 'agents', degradedAbove: 0 } },
   },
   'load-not-delivered': {
     meaning: 'planned iterations were not fired: no VU was free, the agent was gone, or it cannot be known',
     limits: { missed: { measure: '(dropped + undelivered + unknown) / planned', of: 'run', unit: '%', degradedAbove: 0, invalidAbove: 5 } },
+  },
+  'target-unreachable': {
+    meaning: 'requests were sent and not one was answered: nothing was measured but failures',
+    limits: { unanswered: { measure: 'requests sent when none was answered', of: 'run', unit: 'requests', invalidAbove: 0 } },
   },
   'generator-lag': {
     meaning: 'the generator fired late: it, not the target, shaped the arrivals',
@@ -104,16 +108,12 @@ export const VALIDITY_RULES = {
       },
     },
   },
-  'target-unreachable': {
-    meaning: 'requests were sent and not one was answered: nothing was measured but failures',
-    limits: { unanswered: { measure: 'requests sent when none was answered', of: 'run', unit: 'requests', invalidAbove: 0 } },
-  },
   'vus-exhausted': {
     meaning: 'arrivals had to wait for a free VU: raise maxVUs, or the target is slower than the plan assumed',
     limits: { wait: { measure: 'wait for a free VU, p99', of: 'run', unit: 'ms', degradedAbove: 10 } },
   },
   'bundle-incomplete': {
-    meaning: 'a file of the run bundle could not be written: what is on disk is not the whole run',
+    meaning: 'a file of the run bundle could not be written, or the run left no end: what is on disk is not the whole run',
     limits: { failed: { measure: 'files not written', of: 'run', unit: 'files', invalidAbove: 0 } },
   },
   'series-capped': {
@@ -125,7 +125,7 @@ export const VALIDITY_RULES = {
     limits: { agents: { measure: 'agents of another version', of: 'agent', unit: 'agents', degradedAbove: 0 } },
   },
   'coordinator-restarted': {
-    meaning: 'the coordinator was restarted during the run and took up its state from the stream',
+    meaning: 'the coordinator was restarted during the run and took it up from the stream',
     limits: { restarts: { measure: 'restarts', of: 'run', unit: 'times', degradedAbove: 0 } },
   },
 } as const satisfies Record<string, Rule>;
@@ -205,6 +205,10 @@ function* reasons(input: ValidityInput): Generator<ValidityReason> {
     `${missed} of ${ledger.planned} planned iterations were not fired (dropped ${ledger.dropped}, undelivered ${ledger.undelivered}, unknown ${ledger.unknown})`,
   );
 
+  // Before what the generator did: without answers nothing else is worth reading.
+  const { sent, answered } = input.requests;
+  yield* exceeding('target-unreachable', 'unanswered', answered === 0 ? sent : 0, `${sent} requests were sent and none was answered`);
+
   yield* lagReasons(input);
 
   const advice = moreAgents(input);
@@ -228,8 +232,6 @@ function* reasons(input: ValidityInput): Generator<ValidityReason> {
     const drifted = `the clock of agent ${agent} has drifted by ${driftMs.toFixed(0)} ms since the start`;
     yield* exceeding('clock-uncertain', 'drift', driftMs, drifted, agent);
   }
-  const { sent, answered } = input.requests;
-  yield* exceeding('target-unreachable', 'unanswered', answered === 0 ? sent : 0, `${sent} requests were sent and none was answered`);
   const waitMs = (input.vuWaitP99Us ?? 0) / 1_000;
   yield* exceeding('vus-exhausted', 'wait', waitMs, `due arrivals waited for a free VU, p99 ${waitMs.toFixed(1)} ms`);
   if (input.bundleFailure !== undefined) yield* exceeding('bundle-incomplete', 'failed', 1, input.bundleFailure);

@@ -27,20 +27,27 @@ export interface LogUnit {
 }
 
 /** Reads a histogram of an HdrHistogram log, ours or another tool's. The log keeps buckets only, so minimum, maximum and sum are those
- *  of the buckets: lowest, highest and middle values. Throws `RangeError` on what is no histogram. */
-export function fromLogText(text: string, { unitUs = 1, mustBeExact = false }: LogUnit = {}): Histogram {
+ *  of the buckets: lowest, highest and middle values. `buckets`: how far it is known to reach. Throws `RangeError` on what is no histogram. */
+export function fromLogText(text: string, unit: LogUnit = {}, buckets?: number): Histogram {
   const payload = inflateLogText(text);
-  if (unitUs === 1 && isOurs(payload)) {
-    const histogram = new Histogram();
-    addEncoded(payload, histogram);
-    addBucketTotals(histogram);
-    return histogram;
-  }
-  checkForeign(payload);
-  if (mustBeExact && !(unitUs === 1 && hasOurBuckets(payload))) {
-    throw new RangeError(`buckets other than those of ${SIGNIFICANT_DIGITS} digits from ${LOWEST_US} µs: adding them would not be exact`);
-  }
-  return fromForeign(text, unitUs);
+  if (!isOurUnit(unit) || !isOurs(payload)) return fromForeign(text, payload, unit);
+  const histogram = new Histogram(buckets);
+  addBucketTotals(histogram, addEncoded(payload, histogram));
+  return histogram;
+}
+
+/** Adds the buckets of a log's histogram into `into`, and no count, sum or extremes: who adds up many lines need not make a histogram of
+ *  each, which is most of what one costs. Returns the number of samples added. Throws `RangeError` on what is no histogram. */
+export function addLogText(text: string, into: Histogram): number {
+  const payload = inflateLogText(text);
+  if (isOurs(payload)) return addEncoded(payload, into);
+  const histogram = fromForeign(text, payload, {});
+  for (const { index, samples } of histogram.buckets()) into.addToBucket(index, samples);
+  return histogram.count - histogram.overflow;
+}
+
+function isOurUnit({ unitUs = 1 }: LogUnit): boolean {
+  return unitUs === 1;
 }
 
 function inflateLogText(text: string): Uint8Array {
@@ -56,21 +63,26 @@ function inflateLogText(text: string): Uint8Array {
 }
 
 /** Totals as far as buckets tell them. */
-function addBucketTotals(histogram: Histogram): void {
-  let count = 0;
-  let sumUs = 0;
-  for (const { index, samples } of histogram.buckets()) {
-    count += samples;
-    sumUs += samples * middleOf(index);
-  }
+function addBucketTotals(histogram: Histogram, count: number): void {
   if (count === 0) return;
+  const { counts, lowIndex, highIndex } = histogram;
+  let sumUs = 0;
+  for (let index = lowIndex; index <= highIndex; index++) {
+    const samples = counts[index]!;
+    if (samples > 0) sumUs += samples * middleOf(index);
+  }
   const maxUs = Math.min(highestOf(histogram.highIndex), HIGHEST_US);
   histogram.addTotals({ count, sumUs, minUs: lowestOf(histogram.lowIndex), maxUs, overflow: 0 });
 }
 
 /** Another tool's configuration: every bucket goes into the one of ours that its middle lies in. Of the same digits and unit that is the
  *  same bucket, however high the other reaches. The library trusts the numbers in the head, so they are checked before. */
-function fromForeign(text: string, unitUs: number): Histogram {
+function fromForeign(text: string, payload: Uint8Array, unit: LogUnit): Histogram {
+  checkForeign(payload);
+  const { unitUs = 1, mustBeExact = false } = unit;
+  if (mustBeExact && !(isOurUnit(unit) && hasOurBuckets(payload))) {
+    throw new RangeError(`buckets other than those of ${SIGNIFICANT_DIGITS} digits from ${LOWEST_US} µs: adding them would not be exact`);
+  }
   const histogram = new Histogram();
   const recorded = decodeForeign(text);
   for (let index = 0; index < recorded.countsArrayLength; index++) {

@@ -90,7 +90,8 @@ async function compareReal(runs: number): Promise<void> {
     }
     for (const name of ['same', 'slowed'] as const) {
       const { code, stdout } = await muster('compare', ...bundles.baseline, '--candidate', ...bundles[name]);
-      process.stdout.write(`\n--- baseline against ${name}: exit code ${code} (expected ${name === 'same' ? 0 : 114})\n${stdout}`);
+      const expected = name === 'slowed' ? '114' : 'no alarm: 0, or 111 where the machine was too restless to tell';
+      process.stdout.write(`\n--- baseline against ${name}: exit code ${code} (expected ${expected})\n${stdout}`);
     }
   } finally {
     await cluster.stop();

@@ -362,6 +362,49 @@ describe('a connection', () => {
     await waitUntil('the old one is closed', () => context.openSockets === 1);
   });
 
+  test('that the server says goodbye to loses nothing: what it did not take is sent on another, and is one request', async () => {
+    const server = await serve((stream, _, number) => {
+      // Streams after this one, some of them here already, are refused.
+      if (number % 40 === 0) stream.session?.goaway(constants.NGHTTP2_NO_ERROR);
+      setImmediate(() => {
+        if (!stream.destroyed) answer(stream);
+      });
+    });
+    const context = open({ connections: { kind: 'shared', max: 2 } });
+    const errors: unknown[] = [];
+    const vu = async (): Promise<void> => {
+      const client = clientOf(context);
+      for (let i = 0; i < 100; i++) errors.push((await ask(context, client, server.url)).error);
+    };
+    await Promise.all(Array.from({ length: 8 }, vu));
+    expect(errors).toEqual(Array.from({ length: 800 }, () => undefined));
+    expect(server.sessions.length).toBeGreaterThan(10);
+  });
+
+  test('whose goodbye does not reach a request sends it again, body and all; a refusal without a goodbye is an answer', async () => {
+    const bodies: string[] = [];
+    const server = await serve((stream, headers, number) => {
+      if (headers[':path'] === '/refused') stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      else if (number <= 2 || headers[':path'] === '/never') {
+        stream.session?.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+        stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      } else {
+        stream.setEncoding('utf8').on('data', (text: string) => bodies.push(text));
+        stream.on('end', () => {
+          answer(stream);
+        });
+      }
+    });
+    const context = open();
+    const posted = { method: 'POST', body: Buffer.from('once') };
+    expect(await ask(context, clientOf(context), server.url, posted)).toMatchObject({ status: 200, error: undefined });
+    expect([bodies, server.arrived]).toEqual([['once'], 3]);
+    expect(await ask(context, clientOf(context), `${server.url}refused`)).toMatchObject({ status: 0, error: 'connect-reset' });
+    expect(server.arrived).toBe(4);
+    expect(await ask(context, clientOf(context), `${server.url}never`)).toMatchObject({ status: 0, error: 'connect-reset' });
+    expect(server.arrived).toBe(4 + 6);
+  });
+
   test('that the server leaves with an error, or breaks, fails what is on it, and only that', async () => {
     const server = await serve((stream, headers, number) => {
       if (headers[':path'] === '/ok') answer(stream);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { rehearse } from '../../agent/rehearsal.ts';
+import { parseRehearsal, rehearse } from '../../agent/rehearsal.ts';
 import { systemClock } from '../../shared/base/index.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -9,7 +9,14 @@ const held = (): string[] => process.getActiveResourcesInfo().filter((name) => /
 it('a rehearsal plays every round and leaves no socket, server or thread behind', async () => {
   const before = held();
   // The open rounds alone plan 1,800; a machine that is very busy may not answer all of them.
-  expect(await rehearse(systemClock)).toBeGreaterThan(900);
+  expect(await rehearse('on', systemClock)).toBeGreaterThan(900);
   await waitUntil('everything is given back', () => held().length <= before.length);
   expect(held()).toEqual(before);
+});
+
+it('a short one plays one round, and no other word is taken for a rehearsal', async () => {
+  // It plans 400.
+  expect(await rehearse('short', systemClock)).toBeGreaterThan(100);
+  expect(await rehearse('off', systemClock)).toBe(0);
+  expect(() => parseRehearsal('toString')).toThrow('MUSTER_REHEARSAL=toString: expected on, short, off');
 });

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -61,6 +61,33 @@ describe('readIntervals', () => {
         });
       }),
       { numRuns: 20 },
+    );
+  });
+
+  test('of a run that left no end gives a beginning, exactly, wherever its files were cut, and says that it is one', async () => {
+    const parts = fc.tuple(agents, fc.infiniteStream(fc.nat()), fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true })); // prettier-ignore
+    await fc.assert(
+      fc.asyncProperty(parts, async ([sent, picks, logShare, linesShare]) => {
+        await withBundle(shuffled(sent.map(batchesOf), picks), async (dir) => {
+          const whole = await intervalShapes(dir);
+          await rm(join(dir, BUNDLE_FILES.summary));
+          await rm(join(dir, BUNDLE_FILES.manifest));
+          // Behind the first series: how long an interval is stands there.
+          await cutTo(join(dir, BUNDLE_FILES.intervals), logShare, /^(?:[#"].*\n)*(?:Tag=.*\n)?/);
+          await cutTo(join(dir, BUNDLE_FILES.agents), linesShare, /^/);
+          const begun = await intervalShapes(dir);
+          expect(begun).toEqual(whole.slice(0, begun.length));
+          const { summary, isComplete } = await readBundle(dir);
+          expect([isComplete, summary.validity.grade, summary.validity.reasons.map(({ code }) => code)]).toEqual([
+            false,
+            'invalid',
+            ['bundle-incomplete'],
+          ]);
+          const last = begun.at(-1)?.index ?? -1;
+          expect(summary.run.durationSeconds).toBe((last + 1) / 2);
+        });
+      }),
+      { numRuns: 20, endOnFailure: true },
     );
   });
 
@@ -199,6 +226,20 @@ function addAll(intervals: Map<number, Map<string, Series>>, index: number, seri
     addValue(sum.value, value);
     known.set(key, sum);
   }
+}
+
+async function intervalShapes(dir: string): Promise<{ readonly index: number; readonly series: readonly unknown[] }[]> {
+  const found = [];
+  for await (const { index, series } of readIntervals(await readBundle(dir))) {
+    found.push({ index, series: series.map(({ metric, tags, value }) => [metric, tags, shape(value)]) });
+  }
+  return found;
+}
+
+async function cutTo(path: string, share: number, kept: RegExp): Promise<void> {
+  const bytes = await readFile(path);
+  const head = Buffer.byteLength(kept.exec(bytes.toString())?.[0] ?? '');
+  await truncate(path, head + Math.floor((bytes.length - head) * share));
 }
 
 function shapes(intervals: Map<number, Map<string, Series>>): unknown {

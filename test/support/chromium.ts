@@ -67,6 +67,11 @@ export class Browser {
     return Number(await this.page.getAttribute('html', 'data-drawn-ms'));
   }
 
+  /** The same once more. */
+  reopen(): Promise<number> {
+    return this.open(new URL(this.page.url()).pathname);
+  }
+
   async stop(): Promise<void> {
     await this.context.close();
     await rm(this.profile, { recursive: true, force: true });

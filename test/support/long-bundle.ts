@@ -9,16 +9,16 @@ import { healthAt, STARTED_AT, summaryOf } from './run-bundle.ts';
 
 /** Different histograms in the log; which one an interval has is drawn from its time and its series. */
 const POOL = 96;
-const AGENTS = 4;
 
 export interface LongBundle {
   readonly seconds: number;
   readonly series: number;
   readonly intervalMs: number;
+  readonly agents: number;
 }
 
 /** Writes a bundle far longer than a test may wait for: every line is a real one, but its histogram is one of a pool, encoded once. */
-export async function writeLongBundle(dir: string, { seconds, series, intervalMs }: LongBundle): Promise<void> {
+export async function writeLongBundle(dir: string, { seconds, series, intervalMs, agents }: LongBundle): Promise<void> {
   const pool = Array.from({ length: POOL }, (_, i) => poolHistogram(i));
   const texts = pool.map(toLogText);
   const all = seriesList(series);
@@ -44,7 +44,7 @@ export async function writeLongBundle(dir: string, { seconds, series, intervalMs
   }
   await mkdir(dir, { recursive: true });
   await pipeline(Readable.from(hlog()), createWriteStream(join(dir, BUNDLE_FILES.intervals)));
-  await pipeline(Readable.from(agentLines(intervals)), createWriteStream(join(dir, BUNDLE_FILES.agents)));
+  await pipeline(Readable.from(agentLines(intervals, agents)), createWriteStream(join(dir, BUNDLE_FILES.agents)));
   const run = { id: 'long', name: 'a day', startedAt: STARTED_AT };
   const events = [{ atMs: Date.parse(STARTED_AT) + seconds * 500, kind: 'agent-lost', detail: { agent: 'agent-3' } }];
   const manifest: Manifest = { schemaVersion: 1, run, intervalMs, scenario: {}, plan: {}, agents: [], epochs: [], events };
@@ -75,7 +75,7 @@ function poolHistogram(i: number): Histogram {
   return histogram;
 }
 
-function* agentLines(intervals: number): Generator<string> {
+function* agentLines(intervals: number, agents: number): Generator<string> {
   yield `${JSON.stringify({
     series: [
       [0, 'http_reqs', 'counter', { scenario: 'day', status: '200' }],
@@ -83,7 +83,7 @@ function* agentLines(intervals: number): Generator<string> {
     ],
   })}\n`;
   for (let interval = 0; interval < intervals; interval++) {
-    for (let agent = 0; agent < AGENTS; agent++) {
+    for (let agent = 0; agent < agents; agent++) {
       const ledger = { started: interval + 1, dropped: 0, completed: interval + 1, interrupted: 0 };
       yield `${JSON.stringify({
         agent: `agent-${agent + 1}`,

@@ -1,5 +1,7 @@
-import { BundleWriter, summarise, type Manifest, type Summary } from '../../shared/report/index.ts';
-import { addValue, emptyValue, seriesKey, type Health, type Series } from '../../shared/stats/index.ts';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BUNDLE_FILES, BundleWriter, renderJson, summarise, type Manifest, type Summary } from '../../shared/report/index.ts';
+import { addValue, emptyValue, Histogram, seriesKey, type Health, type Series } from '../../shared/stats/index.ts';
 
 export const STARTED_AT = '2026-01-02T03:04:05.000Z';
 const SECOND_US = 1_000_000;
@@ -41,7 +43,9 @@ export async function writeRunBundle(dir: string, { seconds, requests, manifest,
         intervalIndex: second,
         intervalCount: 1,
         counters: series.flatMap(({ value }, number) => (value.kind === 'counter' ? [{ series: number, count: value.count }] : [])),
-        rates: [],
+        rates: series.flatMap(({ value }, number) =>
+          value.kind === 'rate' ? [{ series: number, passes: value.passes, fails: value.fails }] : [],
+        ),
         gauges: [],
         ledgers: [{ scenario: 'browse', ledger, coveredUntilUs: (second + 1) * SECOND_US, waiting: 0 }],
         samplesRecorded: 0,
@@ -60,6 +64,26 @@ export async function writeRunBundle(dir: string, { seconds, requests, manifest,
   await writer.close();
   if (writer.failure !== undefined) throw new Error(writer.failure);
   return whole;
+}
+
+export interface TrendRun {
+  /** Of March 2026. */
+  readonly day: number;
+  readonly medianUs: number;
+  readonly name?: string;
+  readonly grade?: 'valid' | 'invalid';
+}
+
+/** What a trend reads of a run: its summary. Folders are named so that their order is not that of the runs. */
+export async function writeTrendRun(dir: string, { day, medianUs, name = 'storefront', grade = 'valid' }: TrendRun): Promise<void> {
+  const histogram = new Histogram();
+  for (let n = 0; n < 1_000; n++) histogram.record(medianUs * (1 + (n / 1_000) ** 8));
+  const summary = summaryOf(10, 1_000, [{ metric: 'http_req_response_time', tags: {}, value: { kind: 'trend', histogram } }]);
+  const startedAt = `2026-03-${String(day).padStart(2, '0')}T00:00:00.000Z`;
+  const folder = join(dir, `folder-${(day * 37) % 101}`);
+  await mkdir(folder, { recursive: true });
+  const run = { ...summary.run, id: `run-${day}`, name, startedAt };
+  await writeFile(join(folder, BUNDLE_FILES.summary), renderJson({ ...summary, run, validity: { grade, reasons: [] } }));
 }
 
 /** The summary of a run that adds up and that nothing speaks against. */

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 import { service as healthService } from 'grpc-health-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { RunInfo } from '../../coordinator/rpc/runs-client.ts';
 import { readBundle } from '../../shared/report/index.ts';
 import { NatsServer } from '../support/nats-server.ts';
@@ -11,6 +11,9 @@ import { expectBalanced, ROOT, Shell, summaryOf, type StartedCoordinator } from 
 import { waitUntil } from '../support/wait-until.ts';
 
 const HELLO = join(ROOT, 'examples', 'hello.yaml');
+
+// Their runs must be good ones: agents that rehearse, once for all of them, are not late with their first arrivals.
+vi.stubEnv('MUSTER_REHEARSAL', 'on');
 
 const shell = new Shell();
 let nats: NatsServer;

@@ -41,6 +41,7 @@ test.each([
   [['one.hlog'], 'expected two runs: a baseline and a candidate'],
   [['a.hlog', 'b.hlog', 'c.hlog'], '3 runs: expected --candidate before those that are to be judged'],
   [['a.hlog', './a.hlog', '--candidate', 'b.hlog'], 'is there twice'],
+  [['a.hlog', './a.hlog'], 'stands on both sides'],
   [['a.hlog', 'nowhere'], 'nowhere: expected a run bundle or an HdrHistogram log'],
   [['a.hlog', 'b.hlog', '--floor', 'much'], 'Expected a percentage such as 2%'],
 ])('compare %j ends with 104 and says what was expected', async (words, expected) => {

@@ -17,15 +17,19 @@ const ENDINGS: Readonly<Record<string, Behaviour>> = {
   reset: { latency, ending: 'reset' },
 };
 
-/** One second of load of each executor; where the plan has a closed form, `planned` is its number of iterations. */
-const LOADS: readonly { readonly name: string; readonly load: object; readonly planned?: number; readonly areVusDealt?: boolean }[] = [
-  { name: 'constant-arrival-rate', load: { executor: 'constant-arrival-rate', rate: 60, duration: '1s' }, planned: 60 },
-  {
-    name: 'constant-arrival-rate with poisson arrivals',
-    load: { executor: 'constant-arrival-rate', rate: 60, duration: '1s', arrivals: 'poisson' },
-  },
-  {
-    name: 'ramping-arrival-rate',
+interface Load {
+  readonly load: object;
+  /** Iterations, where the plan has a closed form. */
+  readonly planned?: number;
+  /** Indices are dealt out one by one, so that no two agents differ by more than one. */
+  readonly isDealt?: boolean;
+}
+
+/** One second of load of each executor. */
+const LOADS: Readonly<Record<string, Load>> = {
+  'constant-arrival-rate': { load: { executor: 'constant-arrival-rate', rate: 60, duration: '1s' }, planned: 60, isDealt: true },
+  'poisson-arrival-rate': { load: { executor: 'constant-arrival-rate', rate: 60, duration: '1s', arrivals: 'poisson' } },
+  'ramping-arrival-rate': {
     // The area under 0 → 100 → 40 per second: 25 + 35.
     load: {
       executor: 'ramping-arrival-rate',
@@ -36,10 +40,10 @@ const LOADS: readonly { readonly name: string; readonly load: object; readonly p
       ],
     },
     planned: 60,
+    isDealt: true,
   },
-  { name: 'constant-vus', load: { executor: 'constant-vus', vus: 7, duration: '1s' } },
-  {
-    name: 'ramping-vus',
+  'constant-vus': { load: { executor: 'constant-vus', vus: 7, duration: '1s' } },
+  'ramping-vus': {
     load: {
       executor: 'ramping-vus',
       startVUs: 7,
@@ -49,9 +53,14 @@ const LOADS: readonly { readonly name: string; readonly load: object; readonly p
       ],
     },
   },
-  { name: 'per-vu-iterations', load: { executor: 'per-vu-iterations', vus: 7, iterations: 5 }, planned: 35, areVusDealt: true },
-  { name: 'shared-iterations', load: { executor: 'shared-iterations', vus: 7, iterations: 50 }, planned: 50 },
-];
+  'per-vu-iterations': { load: { executor: 'per-vu-iterations', vus: 7, iterations: 5 }, planned: 35 },
+  'shared-iterations': { load: { executor: 'shared-iterations', vus: 7, iterations: 50 }, planned: 50, isDealt: true },
+};
+
+/** Each executor with each ending: a scenario and a path of their own. */
+const CASES = Object.entries(LOADS).flatMap(([executor, load]) =>
+  Object.entries(ENDINGS).map(([ending, behaviour]) => ({ ...load, name: `${executor}-${ending}`, ending, behaviour })),
+);
 const AGENTS = [1, 2, 3, 7];
 
 describe('conservation', () => {
@@ -60,7 +69,7 @@ describe('conservation', () => {
 
   beforeAll(async () => {
     target = await TargetProcess.start({
-      behaviours: Object.fromEntries(Object.entries(ENDINGS).map(([ending, behaviour]) => [`/${ending}`, behaviour])),
+      behaviours: Object.fromEntries(CASES.map(({ name, behaviour }) => [`/${name}`, behaviour])),
     });
     cluster = await Cluster.start(Math.max(...AGENTS));
   });
@@ -70,39 +79,35 @@ describe('conservation', () => {
   });
   beforeEach(() => target.reset());
 
-  for (const { name, load, planned, areVusDealt = false } of LOADS) {
-    for (const agents of AGENTS) {
-      test(`${name} on ${agents} agents: what the target counted is what was started, measured and merged`, async () => {
-        const scenarios = Object.fromEntries(Object.keys(ENDINGS).map((ending) => [ending, { ...load, flow: [{ get: `/${ending}` }] }]));
-        const run = await cluster.run({ name: 'conservation', target: target.url, scenarios }, agents);
-        const { ledger } = run.summary;
-        const { total, counts } = await target.log();
+  test.each(AGENTS)('every executor on %i agents: what the target counted is what was started, measured and merged', async (agents) => {
+    const scenarios = Object.fromEntries(CASES.map(({ name, load }) => [name, { ...load, flow: [{ get: `/${name}` }] }]));
+    const run = await cluster.run({ name: 'conservation', target: target.url, scenarios }, agents);
+    const { ledger } = run.summary;
+    const { total, counts } = await target.log();
 
-        expect(run.summary.run.agents).toEqual({ planned: agents, reported: agents, lost: 0 });
-        expect(imbalances(ledger)).toEqual([]);
-        expect(ledger).toMatchObject({ started: total, completed: total, dropped: 0, undelivered: 0, unknown: 0, interrupted: 0 });
-        expect(ledger.planned).toBe(planned === undefined ? plannedBy(run) : planned * Object.keys(ENDINGS).length);
-        expect(metricOf(run.summary, 'http_reqs', 'counter').count).toBe(total);
-        expect(byScenario(run, 'http_reqs')).toEqual(byName(counts));
-        expect(byScenario(run, 'http_req_failed')).toEqual({
-          success: 0,
-          'some-fail': Math.floor((counts['/some-fail'] ?? 0) / FAIL_NTH),
-          close: counts['/close'],
-          reset: counts['/reset'],
-        });
-        // Two trends of every iteration and eight of every request, but nobody waited for or received an answer that never came.
-        const samples = total * 10 - ((counts['/close'] ?? 0) + (counts['/reset'] ?? 0)) * 2;
-        expect(ledger.samples).toEqual({ recorded: samples, merged: samples, missing: 0, duplicate: 0 });
-
-        const shares = await startedByAgent(run);
-        expect(shares).toHaveLength(agents);
-        // Indices are dealt out one by one: no two agents differ by more than one iteration of each scenario.
-        if (planned !== undefined && !areVusDealt)
-          expect(Math.max(...shares) - Math.min(...shares)).toBeLessThanOrEqual(Object.keys(ENDINGS).length);
-        expect(Math.min(...shares)).toBeGreaterThan(0);
-      });
+    expect(run.summary.run.agents).toEqual({ planned: agents, reported: agents, lost: 0 });
+    expect(imbalances(ledger)).toEqual([]);
+    expect(ledger).toMatchObject({ started: total, completed: total, dropped: 0, undelivered: 0, unknown: 0, interrupted: 0 });
+    expect(metricOf(run.summary, 'http_reqs', 'counter').count).toBe(total);
+    const shares = await startedByAgent(run);
+    const [requests, failures] = [byScenario(run, 'http_reqs'), byScenario(run, 'http_req_failed')];
+    let unanswered = 0;
+    for (const { name, ending, planned, isDealt = false } of CASES) {
+      const count = counts[`/${name}`] ?? 0;
+      const failed = { success: 0, 'some-fail': Math.floor(count / FAIL_NTH), close: count, reset: count }[ending];
+      expect({ name, count: requests[name], failed: failures[name] }).toEqual({ name, count, failed });
+      expect({ name, count }).toEqual({ name, count: planned ?? plannedBy(run, name) ?? count });
+      if (ending === 'close' || ending === 'reset') unanswered += count;
+      const started = shares.map((share) => share.get(name) ?? 0);
+      expect(started.reduce((sum, share) => sum + share, 0)).toBe(count);
+      if (isDealt) expect(Math.max(...started) - Math.min(...started), name).toBeLessThanOrEqual(1);
     }
-  }
+    // Two trends of every iteration and eight of every request, but nobody waited for or received an answer that never came.
+    const samples = total * 10 - unanswered * 2;
+    expect(ledger.samples).toEqual({ recorded: samples, merged: samples, missing: 0, duplicate: 0 });
+    expect(shares).toHaveLength(agents);
+    for (const share of shares) expect([...share.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
+  });
 
   test('what was dropped, and what the end of the run interrupted, is in the ledger as such', async () => {
     const slow = { latency: { kind: 'constant', us: 400 * MS } } as const;
@@ -129,11 +134,10 @@ describe('conservation', () => {
   });
 });
 
-/** By the plan that the run itself was given: the length of its schedules. A closed load plans what it starts. */
-function plannedBy({ plan, summary }: ClusterRun): number {
-  return plan.scenarios.some(({ load }) => !isOpen(load))
-    ? summary.ledger.started
-    : plan.scenarios.reduce((sum, scenario) => sum + createSchedule(scenario, plan.seed).count, 0);
+/** By the plan that the run itself was given: the length of a scenario's schedule. A closed load plans what it starts: `undefined`. */
+function plannedBy({ plan }: ClusterRun, name: string): number | undefined {
+  const scenario = plan.scenarios.find((one) => one.name === name);
+  return scenario !== undefined && isOpen(scenario.load) ? createSchedule(scenario, plan.seed).count : undefined;
 }
 
 /** A counter, or the passes of a rate, summed over the series of each scenario. */
@@ -148,19 +152,11 @@ function byScenario({ summary }: ClusterRun, metric: string): Record<string, num
   return counts;
 }
 
-/** The target's counts by the names of the scenarios: each has a path to itself. */
-function byName(counts: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(counts).map(([path, count]) => [path.slice(1), count]));
-}
-
-/** What each agent's last line says it has started. */
-async function startedByAgent({ bundle }: ClusterRun): Promise<number[]> {
-  const started = new Map<string, number>();
+/** By agent: what its last line says it has started of each scenario. */
+async function startedByAgent({ bundle }: ClusterRun): Promise<ReadonlyMap<string, number>[]> {
+  const started = new Map<string, ReadonlyMap<string, number>>();
   for await (const { agent, ledgers } of bundle.agentLines()) {
-    started.set(
-      agent,
-      ledgers.reduce((sum, { ledger }) => sum + ledger.started, 0),
-    );
+    started.set(agent, new Map(ledgers.map(({ scenario, ledger }) => [scenario, ledger.started])));
   }
   return [...started.values()];
 }

@@ -1,7 +1,22 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { formatTag, PERCENTILES, type SeriesSummary, type TrendSummary } from '../../shared/report/index.ts';
+import {
+  formatTag,
+  mergeBundles,
+  openResults,
+  PERCENTILES,
+  readBundle,
+  readIntervals,
+  type Bundle,
+  type BundleResults,
+  type SeriesSummary,
+  type TrendSummary,
+} from '../../shared/report/index.ts';
 import { addValue, Histogram, Rollup, seriesKey, type Batch, type Series } from '../../shared/stats/index.ts';
 import { ResultsPlane } from '../../shared/wire/index.ts';
+import { writeBundle } from '../support/bundles.ts';
 import { Cluster, type ClusterRun } from '../support/cluster.ts';
 import { TargetProcess } from '../support/target-process.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -76,7 +91,48 @@ describe('a run on seven agents is merged exactly', () => {
     expect(recorded).toBe(inBatches);
     expect(inBatches).toBeGreaterThan(10_000);
   });
+
+  test('a bundle of three of the agents and one of the others merge into the bundle of the run, bucket for bucket', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'muster-halves-'));
+    try {
+      const { manifest } = run.bundle;
+      const names = [...new Set(batches.map(({ key }) => key.agent))].sort();
+      const halves = [names.slice(0, 3), names.slice(3)];
+      const durationUs = Math.round(run.summary.run.durationSeconds * 1_000_000);
+      const paths: string[] = [];
+      for (const [i, own] of halves.entries()) {
+        const agents = (manifest.agents as { readonly id: string }[]).filter(({ id }) => own.includes(id));
+        const part = { plan: run.plan, batches: batches.filter(({ key }) => own.includes(key.agent)), durationUs };
+        paths.push(join(dir, `half-${i}`));
+        await writeBundle(join(dir, `half-${i}`), { ...part, id: run.summary.run.id, manifest: { ...manifest, agents } });
+      }
+      const sources = (await Promise.all(paths.map((path) => openResults(path)))) as BundleResults[];
+      const summary = await mergeBundles(sources, join(dir, 'whole'));
+      expect(await intervalsOf(await readBundle(join(dir, 'whole')))).toEqual(await intervalsOf(run.bundle));
+      expect(summary.metrics).toEqual(run.summary.metrics);
+      expect(summary.ledger.samples).toEqual(run.summary.ledger.samples);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
 });
+
+/** Everything that every interval holds, by series. */
+async function intervalsOf(bundle: Bundle): Promise<unknown> {
+  const found = new Map<number, Map<string, unknown>>();
+  for await (const { index, series } of readIntervals(bundle)) {
+    const own = found.get(index) ?? new Map<string, unknown>();
+    found.set(index, own);
+    for (const { metric, tags, value } of series) own.set(`${value.kind} ${formatTag(metric, tags)}`, exactly(value));
+  }
+  return found;
+}
+
+function exactly(value: Series['value']): unknown {
+  if (value.kind !== 'trend') return { ...value };
+  const { count, sumUs, minUs, maxUs, overflow } = value.histogram;
+  return { count, sumUs, minUs, maxUs, overflow, buckets: bucketsOf(value.histogram) };
+}
 
 /** What the stream keeps of a run that is over, each agent's batches in the order in which it sent them. */
 async function batchesOf(natsUrl: string, { summary, bundle }: ClusterRun): Promise<readonly Batch[]> {

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { Summary } from '../../shared/report/index.ts';
+import { Cluster } from '../support/cluster.ts';
 import { ComputeApi } from '../support/compute-api.ts';
 import { flowExamples } from '../support/docs-examples.ts';
 import { expectBalanced, ROOT, Shell, summaryOf } from '../support/shell.ts';
@@ -73,12 +74,19 @@ describe('servers are booted, waited for, and deleted', () => {
   });
 });
 
-test.each(flowExamples())('$place runs, and nothing in it fails', async ({ text }) => {
-  const scenario = { ...(parse(text) as object), target: compute.url, defaults: { headers: { 'x-auth-token': 'token-1' } } };
-  const ended = await shell.muster('run', await shell.file(scenario), '--json');
-  expect(ended.code, ended.stderr).toBe(0);
-  const summary = summaryOf(ended);
-  expectBalanced(summary);
-  expect(summary.ledger.completed).toBeGreaterThan(0);
-  expect(summary.metrics['http_req_failed']).toMatchObject({ passes: 0 });
+describe('the examples of the flow language', () => {
+  let cluster: Cluster;
+  beforeAll(async () => {
+    cluster = await Cluster.start(1);
+  });
+  afterAll(() => cluster.stop());
+
+  test.each(flowExamples())('$place runs, and nothing in it fails', async ({ text }) => {
+    const scenario = { ...(parse(text) as object), target: compute.url, defaults: { headers: { 'x-auth-token': 'token-1' } } };
+    const { ended, summary } = await cluster.run(scenario, 1);
+    expect(ended.code, ended.stderr).toBe(0);
+    expectBalanced(summary);
+    expect(summary.ledger.completed).toBeGreaterThan(0);
+    expect(summary.metrics['http_req_failed']).toMatchObject({ passes: 0 });
+  });
 });

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { fork, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readBundle } from '../../shared/report/index.ts';
 import { freePort } from '../support/free-port.ts';
 import { NatsServer } from '../support/nats-server.ts';
-import { expectBalanced, Shell, summaryOf } from '../support/shell.ts';
+import { expectBalanced, ROOT, Shell, summaryOf } from '../support/shell.ts';
 import { Target } from '../support/target.ts';
 
 const shell = new Shell();
@@ -192,6 +192,14 @@ describe('what cannot start ends with 108 and says why', () => {
       expect((await coordinator.ended).code).toBe(0);
     });
   });
+});
+
+test('an agent whose parent is gone before it has come up ends by itself', async () => {
+  const options = { coordinator: await nowhere(), natsUrl: `nats://${await nowhere()}`, connectTimeoutMs: 3_600_000 };
+  const env = { ...process.env, MUSTER_AGENT_OPTIONS: JSON.stringify(options) };
+  const agent = fork(join(ROOT, 'dist', 'agent', 'main.js'), [], { stdio: 'ignore', env });
+  agent.disconnect();
+  expect(await once(agent, 'exit')).toEqual([0, null]);
 });
 
 describe('a folder that --out cannot be', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { searchRate, type RateStep, type SearchLimits } from '../../coordinator/calibrate/rate-search.ts';
+import { undisturbedLagMs } from '../../coordinator/calibrate/slices.ts';
 
 const LIMITS: SearchLimits = { firstPerSecond: 2_000, lowestPerSecond: 100, highestPerSecond: 128_000, triesMax: 16 };
 
@@ -41,5 +42,17 @@ describe('searching the highest rate', () => {
   test('stops at the highest rate, and after the last try', async () => {
     expect((await searchRate(machine(Infinity), LIMITS)).ratePerSecond).toBe(LIMITS.highestPerSecond);
     expect((await searchRate(machine(9_000), { ...LIMITS, triesMax: 3 })).steps).toHaveLength(3);
+  });
+});
+
+describe('the lag of a tried rate', () => {
+  test('is that of its undisturbed intervals: a third of them may be late', () => {
+    expect(undisturbedLagMs([0.2, 0.3, 25, 0.4, 0.2, 12])).toBe(0.4);
+    expect(undisturbedLagMs([0.2, 0.3, 25, 0.4, 30, 12])).toBe(12);
+    expect(undisturbedLagMs([0.7])).toBe(0.7);
+  });
+
+  test('has no end where nothing was fired', () => {
+    expect(undisturbedLagMs([])).toBe(Infinity);
   });
 });

@@ -11,6 +11,11 @@ describe('planned arrivals over time', () => {
     expect(told).toEqual({ scenario: 'browse', stepUs: SECOND_US, counts: [0, 0, 1, 3, 5, 7] });
   });
 
+  test('arrivals on the edge of two steps belong to the second: every second of an even rate is told alike', () => {
+    const [told] = plannedArrivals(planOf(openScenario({ ratePerSecond: 40, seconds: 5 })));
+    expect(told?.counts).toEqual([40, 40, 40, 40, 40]);
+  });
+
   test.each([
     ['uniform', openScenario({ ratePerSecond: 7, seconds: 100 })],
     ['Poisson', openScenario({ ratePerSecond: 7, seconds: 100, arrivals: 'poisson' })],

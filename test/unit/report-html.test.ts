@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PageData, TrendLines, View } from '../../shared/report/html/page-data.ts';
 import { readBundle, renderHtml, writeReport } from '../../shared/report/index.ts';
 import { Histogram } from '../../shared/stats/index.ts';
+import { embeddedData } from '../support/embedded-data.ts';
 import { STARTED_AT, writeRunBundle, type MadeRequest, type MadeRun } from '../support/run-bundle.ts';
 
 let dir: string;
@@ -181,8 +182,7 @@ function tight(html: string): string {
 }
 
 function dataOf(html: string): PageData {
-  const text = /<script type="application\/json" id="page-data">(.*?)<\/script>/s.exec(html)?.[1] ?? '';
-  return JSON.parse(text) as PageData;
+  return embeddedData(html) as PageData;
 }
 
 function viewOf({ views }: PageData, id: string): View {

@@ -1,17 +1,10 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  readTrend,
-  renderJson,
-  renderTrendHtml,
-  renderTrendJson,
-  renderTrendMarkdown,
-  renderTrendText,
-} from '../../shared/report/index.ts';
-import { Histogram } from '../../shared/stats/index.ts';
-import { summaryOf } from '../support/run-bundle.ts';
+import { readTrend, renderTrendHtml, renderTrendJson, renderTrendMarkdown, renderTrendText } from '../../shared/report/index.ts';
+import { embeddedData } from '../support/embedded-data.ts';
+import { writeTrendRun } from '../support/run-bundle.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -23,7 +16,7 @@ afterEach(async () => {
 
 describe('the trend of a folder of bundles', () => {
   test('runs are in the order of their start, and a slower release is marked where it began, in every format', async () => {
-    for (let day = 20; day >= 1; day--) await writeRun(day, (day > 12 ? 1.5 : 1) * (10_000 + (day % 4) * 60));
+    for (let day = 20; day >= 1; day--) await writeTrendRun(dir, { day: day, medianUs: (day > 12 ? 1.5 : 1) * (10_000 + (day % 4) * 60) });
     const trend = await readTrend(dir);
     const [scenario] = trend.scenarios;
     expect(scenario?.runs.map(({ id }) => id)).toEqual(Array.from({ length: 20 }, (_, i) => `run-${i + 1}`));
@@ -38,29 +31,28 @@ describe('the trend of a folder of bundles', () => {
     expect(renderTrendMarkdown(trend)).toMatch(/\| 2026-03-13 00:00 \| run-13 \|.*▲ p99/);
     expect(JSON.parse(renderTrendJson(trend))).toEqual(trend);
     const html = await renderTrendHtml(trend);
-    const page = JSON.parse(/id="page-data">(.*?)<\/script>/s.exec(html)?.[1] ?? '') as { kind: string; scenarios: object[] };
-    expect(page).toMatchObject({ kind: 'trend', scenarios: [{ changes: [{ index: 12, isWorse: true }] }] });
+    expect(embeddedData(html)).toMatchObject({ kind: 'trend', scenarios: [{ changes: [{ index: 12, isWorse: true }] }] });
     expect(html).not.toMatch(/\s(?:src|href)="(?!#|data:)/);
   });
 
   test('runs that do not differ have no change, and that is said', async () => {
-    for (let day = 1; day <= 12; day++) await writeRun(day, 10_000 + ((day * 7) % 5) * 40);
+    for (let day = 1; day <= 12; day++) await writeTrendRun(dir, { day: day, medianUs: 10_000 + ((day * 7) % 5) * 40 });
     const trend = await readTrend(dir);
     expect(trend.scenarios[0]?.changes).toEqual([]);
     expect(renderTrendText(trend)).toContain('no change found in 12 runs\n');
   });
 
   test('an invalid run is shown and moves no level', async () => {
-    for (let day = 1; day <= 12; day++) await writeRun(day, 10_000);
-    for (let day = 13; day <= 24; day++) await writeRun(day, 90_000, { grade: 'invalid' });
+    for (let day = 1; day <= 12; day++) await writeTrendRun(dir, { day: day, medianUs: 10_000 });
+    for (let day = 13; day <= 24; day++) await writeTrendRun(dir, { day: day, medianUs: 90_000, grade: 'invalid' });
     const trend = await readTrend(dir);
     expect([trend.scenarios[0]?.runs.length, trend.scenarios[0]?.changes]).toEqual([24, []]);
     expect(renderTrendText(trend)).toMatch(/invalid +failed/);
   });
 
   test('scenarios of different names are not compared', async () => {
-    for (let day = 1; day <= 10; day++) await writeRun(day, 10_000, { name: 'a' });
-    for (let day = 11; day <= 20; day++) await writeRun(day, 90_000, { name: 'b' });
+    for (let day = 1; day <= 10; day++) await writeTrendRun(dir, { day: day, medianUs: 10_000, name: 'a' });
+    for (let day = 11; day <= 20; day++) await writeTrendRun(dir, { day: day, medianUs: 90_000, name: 'b' });
     const { scenarios } = await readTrend(dir);
     expect(scenarios.map(({ name, runs, changes }) => [name, runs.length, changes])).toEqual([
       ['a', 10, []],
@@ -71,25 +63,10 @@ describe('the trend of a folder of bundles', () => {
   test('folders without a bundle are left out by name; a folder with none is refused', async () => {
     await mkdir(join(dir, 'notes'));
     await expect(readTrend(dir)).rejects.toMatchObject({ code: 'BUNDLE_INVALID' });
-    await writeRun(1, 10_000);
+    await writeTrendRun(dir, { day: 1, medianUs: 10_000 });
     const trend = await readTrend(dir);
     expect(trend.skipped.map((one) => one.dir)).toEqual(['notes']);
     expect(renderTrendText(trend)).toContain('left out, being no bundle that can be read: notes');
     await expect(readTrend(join(dir, 'nowhere'))).rejects.toMatchObject({ code: 'BUNDLE_INVALID', exitCode: 104 });
   });
 });
-
-async function writeRun(
-  day: number,
-  medianUs: number,
-  { name = 'storefront', grade = 'valid' }: { readonly name?: string; readonly grade?: 'valid' | 'invalid' } = {},
-): Promise<void> {
-  const histogram = new Histogram();
-  for (let n = 0; n < 1_000; n++) histogram.record(medianUs * (1 + (n / 1_000) ** 8));
-  const summary = summaryOf(10, 1_000, [{ metric: 'http_req_response_time', tags: {}, value: { kind: 'trend', histogram } }]);
-  const startedAt = `2026-03-${String(day).padStart(2, '0')}T00:00:00.000Z`;
-  const folder = join(dir, `folder-${(day * 37) % 101}`);
-  await mkdir(folder);
-  const run = { ...summary.run, id: `run-${day}`, name, startedAt };
-  await writeFile(join(folder, 'summary.json'), renderJson({ ...summary, run, validity: { grade, reasons: [] } }));
-}

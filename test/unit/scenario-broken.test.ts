@@ -200,6 +200,14 @@ const BROKEN: readonly (readonly [file: string, problems: Expected])[] = [
     'step-header-length.yaml',
     [[9, 'scenarios.browse.flow[0].headers.Content-Length', '"Content-Length" is written by Muster itself, from the body']],
   ],
+  [
+    'step-mistakes.yaml',
+    [
+      [9, 'scenarios.browse.flow[0].headers', 'expected a mapping of names to text, numbers or true/false, got "text"'],
+      [10, 'scenarios.browse.flow[0].check.status', 'expected a status such as 200, a list such as [200, 201], or a comparison'],
+      [10, 'scenarios.browse.flow[0].check.statuss', 'a check is about status, body, size, "header NAME" or "json $.path", got'],
+    ],
+  ],
   ['step-no-verb.yaml', [[8, 'scenarios.browse.flow[0]', 'a step is exactly one of get, post, put, patch, delete, head, options']]],
   ['step-query-list.yaml', [[9, 'scenarios.browse.flow[0].query', 'expected a mapping of names to text, numbers, true/false or lists of']]],
   [

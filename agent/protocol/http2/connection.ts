@@ -38,7 +38,7 @@ export class Http2Connection implements DialOwner, Waiter {
   private streamsMax = 1;
   private readonly requests = new Set<Http2Request>();
   /** It takes no more requests: closed, or the server said goodbye. */
-  private isLeaving = false;
+  isLeaving = false;
   private toldSent = 0;
   private toldReceived = 0;
 
@@ -49,7 +49,7 @@ export class Http2Connection implements DialOwner, Waiter {
   }
 
   get hasRoom(): boolean {
-    return !this.isLeaving && this.requests.size < this.streamsMax;
+    return !this.isLeaving && this.session?.closed !== true && this.requests.size < this.streamsMax;
   }
 
   /** How its making went, microseconds. */

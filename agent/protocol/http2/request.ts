@@ -14,6 +14,10 @@ import { nameErrorCode, nameSessionError } from './stream-errors.ts';
 
 /** Bodies up to this length leave at once; how long longer ones take is measured. */
 const SENT_AT_ONCE_BYTES = 16 * 1024;
+/** How often one request is sent again after goodbyes. More are a server that takes nothing. */
+const RESENDS_MAX = 5;
+/** The type of a frame with the head of a request (RFC 9113, 6.2). */
+const HEADERS_FRAME = 1;
 
 /** The requests of one VU, one at a time: waits for room on a connection, then is one stream of it. */
 export class Http2Request implements Waiter {
@@ -35,6 +39,8 @@ export class Http2Request implements Waiter {
   /** -1 when the response does not tell. */
   private contentLength = -1;
   private totalUs = 0;
+  private resends = 0;
+  private refusal: NodeJS.Immediate | undefined = undefined;
 
   constructor(shared: ConnectionShared) {
     this.shared = shared;
@@ -49,6 +55,7 @@ export class Http2Request implements Waiter {
     this.contentEncoding = '';
     this.contentLength = -1;
     this.isBodySent = true;
+    this.resends = 0;
     this.totalUs = nowUs + exchange.timeoutMs * 1000;
     this.shared.deadlines.add(this, this.totalUs);
     lane.admit(this, nowUs);
@@ -108,6 +115,7 @@ export class Http2Request implements Waiter {
     this.connection = undefined;
     this.stream = undefined;
     shared.deadlines.remove(this);
+    clearImmediate(this.refusal);
     exchange.error = error;
     exchange.endedUs = nowUs;
     if (exchange.sentUs !== 0) this.settle(exchange, connection);
@@ -121,6 +129,32 @@ export class Http2Request implements Waiter {
     if (connection === undefined) this.lane?.giveUp(this);
     else if (by === undefined) connection.release(this);
     onDone(exchange);
+  }
+
+  /** The server did nothing for this stream. Without a goodbye that is its answer. With one it is housekeeping (RFC 9113, 8.7): sent again, it
+   *  is still one request, with the time that was lost in its response time. */
+  private refused(): void {
+    this.stream = undefined;
+    // Streams that a goodbye ends may end before it is told.
+    this.refusal = setImmediate(() => {
+      const nowUs = this.shared.clock.nowUs();
+      if (this.connection?.isLeaving === true && this.resends < RESENDS_MAX) this.sendAgain(nowUs);
+      else this.finish('connect-reset', nowUs);
+    });
+  }
+
+  private sendAgain(nowUs: number): void {
+    const { exchange, connection, lane } = this;
+    if (exchange === undefined || lane === undefined) return;
+    this.resends++;
+    this.pump?.stop();
+    this.pump = undefined;
+    this.connection = undefined;
+    this.isBodySent = true;
+    exchange.sentUs = 0;
+    this.expectBy(this.totalUs);
+    connection?.release(this);
+    lane.admit(this, nowUs);
   }
 
   private settle(exchange: Exchange, connection: Http2Connection | undefined): void {
@@ -146,7 +180,10 @@ export class Http2Request implements Waiter {
       if (this.shared.firstByteUs !== 0) this.expectBy(this.totalUs);
     };
     const end = (error: RequestError | undefined): void => {
-      if (this.stream === stream) this.finish(error, clock.nowUs());
+      if (this.stream !== stream) return;
+      const isRefused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && exchange.firstByteUs === 0;
+      if (isRefused) this.refused();
+      else this.finish(error, clock.nowUs());
     };
     stream.on('headers', arrived);
     stream.on(
@@ -163,6 +200,10 @@ export class Http2Request implements Waiter {
     stream.on('end', () => {
       const isWhole = exchange.isHead || this.contentLength === -1 || this.contentLength === this.body.byteCount;
       end(exchange.status !== 0 && isWhole ? undefined : nameErrorCode(stream.rstCode));
+    });
+    stream.on('frameError', (type: number) => {
+      // The goodbye was faster: the head is still here.
+      if (this.stream === stream && type === HEADERS_FRAME) this.refused();
     });
     stream.on('error', (error: Error) => {
       end(nameSessionError(error, stream.rstCode));

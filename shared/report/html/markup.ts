@@ -21,11 +21,6 @@ export function verbatim(text: string): Html {
 
 export const NOTHING: Html = { html: '' };
 
-/** JSON inside a script element: nothing in it can end the element. */
-export function json(value: unknown): Html {
-  return { html: JSON.stringify(value).replaceAll('<', '\\u003c').replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029') };
-}
-
 function render(part: Part): string {
   if (typeof part === 'string') return escape(part);
   if (typeof part === 'number') return String(part);

@@ -3,10 +3,11 @@ import type { Bundle } from '../bundle.ts';
 import { readAssets } from './assets.ts';
 import { agentsSection } from './agents-section.ts';
 import { chart } from './chart-frame.ts';
+import { embedded } from './embedded.ts';
 import { eventsSection } from './events-section.ts';
 import { marksOf, shownEvents, warmUpsOf } from './events.ts';
 import { headSection } from './head-section.ts';
-import { html, json, NOTHING, type Html } from './markup.ts';
+import { html, NOTHING, type Html } from './markup.ts';
 import type { PageData, View } from './page-data.ts';
 import { plannedPerSecond } from './planned-line.ts';
 import { proofSection } from './proof-section.ts';
@@ -79,10 +80,7 @@ export async function renderHtml(bundle: Bundle): Promise<string> {
             bucket; no percentile here is an average of percentiles. Muster ${VERSION}.
           </p>
         </footer>
-        <script type="application/json" id="page-data">
-          ${json({ kind: 'run', ...data })}
-        </script>
-        ${scripts}
+        ${embedded({ kind: 'run', ...data })} ${scripts}
       </body>
     </html> `.html;
 }

@@ -61,11 +61,15 @@ export async function readColumns(bundle: Bundle): Promise<Columns> {
     series.set(key, { metric, tags, store: new ColumnStore() });
     return true;
   };
-  let found: ColumnSeries | undefined;
-  for await (const { metric, tags, startUs, histogram } of bundle.intervals(isWanted)) {
-    // Lines of one series share their tags, and often follow each other in a log of another tool.
-    if (found?.tags !== tags) found = series.get(seriesKey(metric, tags));
-    found?.store.add(Math.min(last, Math.floor(startUs / columnUs)), histogram);
+  const byTags = new WeakMap<Tags, ColumnSeries | undefined>();
+  for await (const line of bundle.intervals(isWanted)) {
+    // Lines of one series share their tags, so a key is made for each series once.
+    let found = byTags.get(line.tags);
+    if (found === undefined) {
+      found = series.get(seriesKey(line.metric, line.tags));
+      byTags.set(line.tags, found);
+    }
+    found?.store.add(Math.min(last, Math.floor(line.startUs / columnUs)), line);
   }
   const count = Math.max(1, Math.ceil(spanUs(bundle.summary) / columnUs), ...[...series.values()].map(({ store }) => store.length));
   return { columnUs, count, series: [...series.values()], leftOut: leftOut.size };

@@ -1,6 +1,7 @@
 import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BUNDLE_FILES, readBundle } from '../bundle.ts';
+import { BUNDLE_FILES } from '../bundle.ts';
+import { readBundle } from '../read-bundle.ts';
 import { renderHtml } from './report-page.ts';
 
 /** Logs up to this length are condensed in a few seconds; the end of a run waits no longer for a page. */

@@ -69,9 +69,13 @@ export function drawChart(figure: HTMLElement, spec: ChartSpec): () => void {
     if (Math.abs(width - chart.width) > 1) chart.setSize({ width, height: spec.height ?? HEIGHT });
   });
   resized.observe(host);
-  const forget = onColors(() => chart.redraw(false));
-  const unkey = walkByKeys(host, chart);
+  const forget = onColors(() => {
+    chart.redraw(false);
+    paintLegend(chart, spec.lines);
+  });
+  const unkey = walkByKeys(host, chart, spec.sync);
   nameLegend(chart);
+  paintLegend(chart, spec.lines);
   return () => {
     resized.disconnect();
     forget();
@@ -226,7 +230,7 @@ function drawMarks(chart: UPlot, marks: readonly Mark[]): void {
 }
 
 /** Left and right walk the cursor along the columns, Home and End to the ends, Escape takes a zoom back. */
-function walkByKeys(host: HTMLElement, chart: UPlot): () => void {
+function walkByKeys(host: HTMLElement, chart: UPlot, sync: string | undefined): () => void {
   let index = 0;
   const onKey = (event: KeyboardEvent): void => {
     if (event.target !== host) return;
@@ -237,7 +241,8 @@ function walkByKeys(host: HTMLElement, chart: UPlot): () => void {
     else if (event.key === 'Home') index = 0;
     else if (event.key === 'End') index = last;
     else if (event.key === 'Escape') {
-      chart.setData(chart.data, true);
+      // As a double click does: in all that share the zoom.
+      for (const one of sync === undefined ? [chart] : uPlot.sync(sync).plots) one.setData(one.data, true);
       return;
     } else return;
     event.preventDefault();
@@ -248,6 +253,14 @@ function walkByKeys(host: HTMLElement, chart: UPlot): () => void {
   };
   host.addEventListener('keydown', onKey);
   return () => host.removeEventListener('keydown', onKey);
+}
+
+/** uPlot paints the marks of a legend once; a canvas it paints anew. */
+function paintLegend(chart: UPlot, lines: readonly Line[]): void {
+  chart.root.querySelectorAll<HTMLElement>('.u-legend .u-series').forEach((row, i) => {
+    const [line, mark] = [lines[i - 1], row.querySelector<HTMLElement>('.u-marker')];
+    if (line !== undefined && mark !== null) mark.style.borderColor = mark.style.background = color(line.color);
+  });
 }
 
 /** A legend's entries switch lines; make them buttons for everybody. */

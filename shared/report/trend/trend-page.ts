@@ -1,7 +1,8 @@
 import { VERSION } from '../../base/index.ts';
 import { readAssets } from '../html/assets.ts';
 import { chart } from '../html/chart-frame.ts';
-import { html, json, NOTHING, type Html } from '../html/markup.ts';
+import { embedded } from '../html/embedded.ts';
+import { html, NOTHING, type Html } from '../html/markup.ts';
 import type { TrendPageData } from '../html/page-data.ts';
 import { changeLines, skippedLines, TREND_HEAD, trendRow } from './trend-text.ts';
 import { TREND_PERCENTILES, type ScenarioTrend, type Trend } from './trend.ts';
@@ -37,10 +38,7 @@ export async function renderTrendHtml(trend: Trend): Promise<string> {
             runs are part of no level. Muster ${VERSION}.
           </p>
         </footer>
-        <script type="application/json" id="page-data">
-          ${json({ kind: 'trend', ...pageData(trend) })}
-        </script>
-        ${scripts}
+        ${embedded({ kind: 'trend', ...pageData(trend) })} ${scripts}
       </body>
     </html> `.html;
 }

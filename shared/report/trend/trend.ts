@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../base/index.ts';
-import { BUNDLE_FILES, readSummary } from '../bundle.ts';
+import { BUNDLE_FILES } from '../bundle.ts';
+import { readSummary } from '../read-bundle.ts';
 import type { MetricSummary, PercentileName, Summary } from '../summary.ts';
 import { runVerdict, type RunVerdict } from '../verdict.ts';
 import { changePoints, VALUES_MAX } from './change-points.ts';

@@ -72,7 +72,9 @@ export interface Draws {
 
 /** A block is at least this part of its run, so that correlation which is too weak to be noticed is still covered, … */
 const BLOCKS_OF_A_RUN_MAX = 8;
-/** … and at most this part, so that there is something to draw from. */
+/** … or this long: a long run shows also weak correlation, and with more blocks its variance is better known. */
+const LEAST_BLOCK_SLICES_MAX = 12;
+/** And at most this part, so that there is something to draw from. */
 const BLOCKS_OF_A_RUN_MIN = 5;
 
 export function drawSide(side: Side, total: Measured, replicates: number, seed: number): Draws {
@@ -106,7 +108,8 @@ const SET_THE_LENGTH: readonly Measure[] = ['p50', 'p90'];
 function runBlockLength(forms: readonly Float64Array[], { from, to }: Span): number {
   const slices = to - from;
   const wanted = SET_THE_LENGTH.map((measure) => circularBlockLength(forms[MEASURES.indexOf(measure)]!.subarray(from, to)));
-  return Math.max(1, Math.min(Math.max(...wanted, slices / BLOCKS_OF_A_RUN_MAX), slices / BLOCKS_OF_A_RUN_MIN));
+  const least = Math.min(slices / BLOCKS_OF_A_RUN_MAX, LEAST_BLOCK_SLICES_MAX);
+  return Math.max(1, Math.min(Math.max(...wanted, least), slices / BLOCKS_OF_A_RUN_MIN));
 }
 
 function coarsen(sample: RunSample, slicesMax: number): RunSample {
