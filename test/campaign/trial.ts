@@ -34,6 +34,7 @@ export interface TrialOptions {
 /** How long a run may take in all: its plan, its drain, its settlement, on a busy machine. */
 const RUN_DEADLINE_MS = 150_000;
 const STARTS_DEADLINE_MS = 60_000;
+const LOOPING: ReadonlySet<string> = new Set(['constant-vus', 'ramping-vus']);
 
 /** One random plan on a cluster of its own, with random faults, judged. Rejects only when the campaign itself cannot go on. */
 export async function conductTrial({ draw, seed, dir, faultsMax, kinds }: TrialOptions): Promise<Trial> {
@@ -147,7 +148,14 @@ async function judge(ended: Ended, dir: string): Promise<{ readonly findings: Fi
     };
   }
   const evidence = await gather(ended, bundle);
-  await writeFile(join(dir, 'evidence.json'), JSON.stringify({ ...evidence, openScenarios: [...evidence.openScenarios] }, undefined, 1));
+  await writeFile(
+    join(dir, 'evidence.json'),
+    JSON.stringify(
+      { ...evidence, openScenarios: [...evidence.openScenarios], loopingScenarios: [...evidence.loopingScenarios] },
+      undefined,
+      1,
+    ),
+  );
   return { findings: check(evidence), summary: bundle.summary };
 }
 
@@ -162,6 +170,7 @@ async function gather({ cluster, log, left, exitCode }: Ended, bundle: Bundle): 
     summary: bundle.summary,
     exitCode,
     openScenarios: new Set(open.map(({ name }) => name)),
+    loopingScenarios: new Set(plan.scenarios.filter(({ load }) => LOOPING.has(load.kind)).map(({ name }) => name)),
     plannedOpen: isAmended ? {} : Object.fromEntries(open.map((scenario) => [scenario.name, createSchedule(scenario, plan.seed).count])),
     sealed: await sealedBy(bundle),
     samplesInLog: await samplesInLog(bundle),

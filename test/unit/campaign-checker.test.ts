@@ -34,6 +34,7 @@ function evidence(parts: Partial<Evidence> = {}, ledger: Partial<Ledger> = {}, r
     summary,
     exitCode: 0,
     openScenarios: new Set(['open']),
+    loopingScenarios: new Set(),
     plannedOpen: { open: 6 },
     sealed: SEALED,
     samplesInLog: 60,
@@ -67,7 +68,19 @@ describe('the checker of the fault campaign', () => {
     const { refired, violations } = check(KILLED);
     expect(refired).toEqual(['open/5 was fired by process 102 and process 101']);
     // Seven requests, five started and one unknown: that one is too many all the same.
-    expect(violations).toEqual(['the target saw 7 requests, more than the 5 started and 1 unknown']);
+    expect(violations).toEqual(['the target saw 7 requests, more than the 5 started, 1 unknown and 0 of killed looping VUs']);
+  });
+
+  test('has nothing against what the looping VUs of a killed process sent unheard, and only against that', () => {
+    const looping = (pid: number): Evidence => ({
+      ...KILLED,
+      loopingScenarios: new Set(['loop']),
+      fired: [...FIRED, { scenario: 'loop', index: 0, pid }],
+    });
+    expect(check(looping(102)).violations).toEqual([]);
+    expect(check(looping(101)).violations).toEqual([
+      'the target saw 7 requests, more than the 5 started, 1 unknown and 0 of killed looping VUs',
+    ]);
   });
 
   test.each<readonly [string, Evidence, string]>([
