@@ -9,11 +9,12 @@ import type { Coordinator } from '../coordinator.ts';
 import type { Agent } from '../fleet.ts';
 import type { RunEntry } from '../past-runs.ts';
 import { submissionFromWire } from '../submission.ts';
+import type { Uncollected } from './uncollected.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 
 /** The service for people and the command line. What a caller did wrong comes back with its error code in front of the message. */
-export function runsServer(coordinator: Coordinator, log: Log): RunsServer {
+export function runsServer(coordinator: Coordinator, uncollected: Uncollected, log: Log): RunsServer {
   return {
     submit: unary((request) => ({ runId: coordinator.submit(submissionFromWire(request)) })),
     putFilePart(call, callback) {
@@ -41,6 +42,7 @@ export function runsServer(coordinator: Coordinator, log: Log): RunsServer {
       answer(call, async () => {
         await new Promise<void>((resolve) => {
           const unwatch = coordinator.watch(call.request.runId, (item) => {
+            if (item.kind === 'outcome') uncollected.told(call.getPeer(), call.request.runId);
             call.write(watchResponse(item));
             if (item.kind === 'outcome') resolve();
           });
@@ -52,7 +54,14 @@ export function runsServer(coordinator: Coordinator, log: Log): RunsServer {
       });
     },
     getBundle(call) {
-      answer(call, () => sendBundle(coordinator.bundleOf(call.request.runId), call));
+      const { runId } = call.request;
+      answer(call, async () => {
+        try {
+          await sendBundle(coordinator.bundleOf(runId), call);
+        } finally {
+          uncollected.fetched(call.getPeer(), runId);
+        }
+      });
     },
   };
 

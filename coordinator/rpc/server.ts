@@ -4,10 +4,11 @@ import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { ControlService, RunsService } from '../../proto/gen/muster/v1/control.ts';
-import { AppError, GRPC_MESSAGE_BYTES_MAX, type Log } from '../../shared/base/index.ts';
+import { AppError, GRPC_MESSAGE_BYTES_MAX, type Clock, type Log } from '../../shared/base/index.ts';
 import { controlServer } from './control-server.ts';
 import type { Coordinator } from '../coordinator.ts';
 import { runsServer } from './runs-server.ts';
+import { Uncollected } from './uncollected.ts';
 
 export interface RunningServer {
   readonly port: number;
@@ -17,14 +18,15 @@ export interface RunningServer {
 const CLOSE_TIMEOUT_MS = 2_000;
 
 /** Serves Control and Runs, with gRPC health and reflection. Throws `AppError('PORT_TAKEN')` when `listen` (HOST:PORT) cannot be bound. */
-export async function openServer(listen: string, coordinator: Coordinator, log: Log): Promise<RunningServer> {
+export async function openServer(listen: string, coordinator: Coordinator, clock: Clock, log: Log): Promise<RunningServer> {
+  const uncollected = new Uncollected(clock);
   const server = new Server({
     'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
     'grpc.keepalive_time_ms': 5_000,
     'grpc.keepalive_timeout_ms': 5_000,
   });
   server.addService(ControlService, controlServer(coordinator.members, log));
-  server.addService(RunsService, runsServer(coordinator, log));
+  server.addService(RunsService, runsServer(coordinator, uncollected, log));
   const health = new HealthImplementation({ '': 'SERVING', 'muster.v1.Control': 'SERVING', 'muster.v1.Runs': 'SERVING' });
   health.addToServer(server);
   const descriptors = loadFileDescriptorSetFromBuffer(readFileSync(new URL('../../proto/gen/descriptor.binpb', import.meta.url)));
@@ -38,8 +40,9 @@ export async function openServer(listen: string, coordinator: Coordinator, log: 
   });
   return {
     port,
-    close: () =>
-      new Promise((resolve) => {
+    close: async () => {
+      await uncollected.untilNone();
+      await new Promise<void>((resolve) => {
         // Agents hold their streams for ever, so a graceful shutdown alone would never end.
         const force = setTimeout(() => {
           server.forceShutdown();
@@ -49,6 +52,7 @@ export async function openServer(listen: string, coordinator: Coordinator, log: 
           clearTimeout(force);
           resolve();
         });
-      }),
+      });
+    },
   };
 }

@@ -301,7 +301,8 @@ describe('in the middle of a run', () => {
     const { process: coordinator, address, runsDir } = await shell.coordinator(nats.url);
     const agent = shell.start('agent', '--coordinator', address, '--nats', nats.url);
     await agent.untilSaid(/"joined"/);
-    const run = shell.start('run', await shell.file(LONG), '--coordinator', address, '--json');
+    const out = join(shell.dir, 'told-to-end');
+    const run = shell.start('run', await shell.file(LONG), '--coordinator', address, '--json', '--out', out);
     const [, runId = ''] = await run.untilSaid(/^run (\S+)$/m);
     await run.untilSaid(/errors 0 .*agents 1\/1/);
     coordinator.kill('SIGTERM');
@@ -309,6 +310,8 @@ describe('in the middle of a run', () => {
     expect(ended.code, ended.stderr).toBe(105);
     expectBalanced(summaryOf(ended));
     expect((await coordinator.ended).code).toBe(0);
+    // It waited for the command to fetch the bundle.
+    expect((await readBundle(out)).summary).toEqual(summaryOf(ended));
     expect((await readBundle(join(runsDir, runId))).summary.run.stopped).toBe('the coordinator was stopped');
     agent.kill('SIGTERM');
     expect((await agent.ended).code).toBe(0);
