@@ -103,14 +103,17 @@ function* samples({ summary, sealed, samplesInLog }: Evidence): Generator<string
 }
 
 /** The target saw at least what was completed, and at most what was started or is unknown, or was sent by the looping VUs of a process
- *  that was killed. */
-function* targetCount({ summary, fired, agents, loopingScenarios }: Evidence): Generator<string> {
+ *  that was killed, or lost and not heard again. */
+function* targetCount({ summary, fired, agents, loopingScenarios, sealed }: Evidence): Generator<string> {
   const { started, completed, unknown } = summary.ledger;
-  const killed = new Set(agents.flatMap(({ pid, isKilled }) => (isKilled ? [pid, 0] : [])));
-  const unheard = fired.filter(({ scenario, pid }) => loopingScenarios.has(scenario) && killed.has(pid)).length;
+  const lost = lostAgents(summary);
+  const done = doneAgents(sealed);
+  const isSilent = ({ id, isKilled }: AgentFate): boolean => isKilled || (lost.has(id) && !done.has(id));
+  const silent = new Set(agents.flatMap((agent) => (isSilent(agent) ? [agent.pid, 0] : [])));
+  const unheard = fired.filter(({ scenario, pid }) => loopingScenarios.has(scenario) && silent.has(pid)).length;
   if (fired.length < completed) yield `the target saw ${fired.length} requests and ${completed} iterations completed`;
   if (fired.length > started + unknown + unheard)
-    yield `the target saw ${fired.length} requests, more than the ${started} started, ${unknown} unknown and ${unheard} of killed looping VUs`;
+    yield `the target saw ${fired.length} requests, more than the ${started} started, ${unknown} unknown and ${unheard} of looping VUs that fell silent`;
 }
 
 /** Open plans fire their own indices and no others, and those that nobody fired are accounted for. */
@@ -138,10 +141,10 @@ function* indices({ summary, fired, openScenarios, plannedOpen }: Evidence): Gen
 function* validity({ summary, exitCode, sealed, agents, coordinatorKills }: Evidence): Generator<string> {
   const { grade, reasons } = summary.validity;
   const codes = new Set(reasons.map(({ code }) => code));
-  const lost = new Set(reasons.flatMap(({ code, agent }) => (code === 'agents-lost' && agent !== undefined ? [agent] : [])));
+  const lost = lostAgents(summary);
   const { dropped, undelivered, unknown } = summary.ledger;
   // Who had nothing left to do when it was killed is missed by nobody.
-  const done = new Set(sealed.flatMap(({ agent, isFinal }) => (isFinal ? [agent] : [])));
+  const done = doneAgents(sealed);
   for (const { id, isKilled } of agents)
     if (isKilled && !lost.has(id) && !done.has(id)) yield `agent ${id} was killed and validity does not say so`;
   for (const { id, isKilled, mayBeLost } of agents)
@@ -154,6 +157,16 @@ function* validity({ summary, exitCode, sealed, agents, coordinatorKills }: Evid
   if (reasons.length > 0 && grade === 'valid') yield 'a valid run has reasons against it';
   const expected = grade === 'invalid' ? 111 : 0;
   if (exitCode !== expected) yield `a run that is ${grade} ended with ${String(exitCode)} instead of ${expected}`;
+}
+
+/** Agents that validity names as lost, for a while or for good. */
+function lostAgents({ validity: { reasons } }: Summary): ReadonlySet<string> {
+  return new Set(reasons.flatMap(({ code, agent }) => (code === 'agents-lost' && agent !== undefined ? [agent] : [])));
+}
+
+/** Agents whose last word arrived. */
+function doneAgents(sealed: readonly SealedBy[]): ReadonlySet<string> {
+  return new Set(sealed.flatMap(({ agent, isFinal }) => (isFinal ? [agent] : [])));
 }
 
 /** Who fired each index. */

@@ -54,7 +54,7 @@ export async function conductTrial({ draw, seed, dir, faultsMax, kinds }: TrialO
     ]);
     const [, runId = ''] = await run.untilSaid(/^run (\S+)$/m, STARTS_DEADLINE_MS);
     await waitUntil('the first request has arrived', async () => (await target.total()) > 0 || run.stdout !== '', STARTS_DEADLINE_MS);
-    const faults = await strikeAll(cluster, draw, plan, runId, faultsMax, kinds);
+    const faults = await strikeAll(cluster, draw, plan, { runId, isOver: () => run.stdout !== '' }, faultsMax, kinds);
     const ended = await withDeadline(run, RUN_DEADLINE_MS);
     const log = await target.log();
     const left = await cluster.end();
@@ -73,7 +73,7 @@ async function strikeAll(
   cluster: CampaignCluster,
   draw: Draw,
   plan: RandomPlan,
-  runId: string,
+  { runId, isOver }: { readonly runId: string; readonly isOver: () => boolean },
   faultsMax: number,
   kinds: readonly FaultKind[],
 ): Promise<string[]> {
@@ -86,6 +86,8 @@ async function strikeAll(
   const busy = new Set<string>();
   const done = planned.map(async ({ atMs, kind, draw: own }) => {
     await systemClock.sleep(atMs - (systemClock.nowUs() - beganUs) / 1000);
+    // Counted iterations may be done long before their time is over.
+    if (isOver()) return undefined;
     // What is being struck already cannot be struck in the same way again.
     const [about = ''] = kind.name.split('-', 1);
     const isOneOnly = about === 'coordinator' || about === 'nats';

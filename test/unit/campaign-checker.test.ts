@@ -68,10 +68,10 @@ describe('the checker of the fault campaign', () => {
     const { refired, violations } = check(KILLED);
     expect(refired).toEqual(['open/5 was fired by process 102 and process 101']);
     // Seven requests, five started and one unknown: that one is too many all the same.
-    expect(violations).toEqual(['the target saw 7 requests, more than the 5 started, 1 unknown and 0 of killed looping VUs']);
+    expect(violations).toEqual(['the target saw 7 requests, more than the 5 started, 1 unknown and 0 of looping VUs that fell silent']);
   });
 
-  test('has nothing against what the looping VUs of a killed process sent unheard, and only against that', () => {
+  test('has nothing against what the looping VUs of a process that fell silent sent unheard, and only against that', () => {
     const looping = (pid: number): Evidence => ({
       ...KILLED,
       loopingScenarios: new Set(['loop']),
@@ -79,7 +79,7 @@ describe('the checker of the fault campaign', () => {
     });
     expect(check(looping(102)).violations).toEqual([]);
     expect(check(looping(101)).violations).toEqual([
-      'the target saw 7 requests, more than the 5 started, 1 unknown and 0 of killed looping VUs',
+      'the target saw 7 requests, more than the 5 started, 1 unknown and 0 of looping VUs that fell silent',
     ]);
   });
 
