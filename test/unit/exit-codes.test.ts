@@ -32,7 +32,7 @@ describe('exit codes', () => {
     }
   });
 
-  test('are all printed, with their meanings, by muster --help', () => {
+  test('are all printed, with their meanings, by muster --help', { timeout: 60_000 }, () => {
     const { stdout, status } = spawnSync(process.execPath, ['--import', 'tsx', join(ROOT, 'coordinator', 'main.ts'), '--help'], {
       encoding: 'utf8',
     });
