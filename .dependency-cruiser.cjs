@@ -22,6 +22,7 @@ const PACKAGES = {
   nats: '^shared/wire/',
   uplot: '^shared/report/page/',
   commander: '^coordinator/(main\\.ts$|commands/)',
+  'tough-cookie': '^agent/flow/cookie-jar\\.ts$',
   '@bufbuild/protobuf': '^proto/gen/',
   '@grpc/[^/]+': '^(proto/gen/|coordinator/rpc/|agent/control-client)',
   'grpc-health-check': '^coordinator/rpc/',

@@ -26,8 +26,10 @@ const TIMEOUT_MS = 1_000;
 const ANSWERS: readonly string[] = [
   'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\nrehearsed',
   'HTTP/1.1 200 OK\r\nServer: rehearsal\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Type: text/html\r\nContent-Length: 9\r\n' +
-    'Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\nConnection: keep-alive\r\nETag: "0-0"\r\nAccept-Ranges: bytes\r\n\r\nrehearsed',
-  'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n9\r\nrehearsed\r\n0\r\n\r\n',
+    'Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\nConnection: keep-alive\r\nETag: "0-0"\r\nAccept-Ranges: bytes\r\n' +
+    // A cookie that the next request brings back, and one that the list of public suffixes is asked about.
+    'Set-Cookie: a=1; Path=/; Expires=Thu, 01 Jan 2099 00:00:00 GMT; Max-Age=60\r\nSet-Cookie: b=2; Domain=rehearsal.example.com\r\n\r\nrehearsed',
+  'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nset-cookie: a=; Path=/; Max-Age=0\r\ntransfer-encoding: chunked\r\n\r\n9\r\nrehearsed\r\n0\r\n\r\n',
   'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n',
 ];
 const LAST_ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\nrehearsed';
@@ -138,7 +140,7 @@ function workload(url: string): Workload {
     script: undefined,
     env: {},
     target: '',
-    http: HTTP_DEFAULTS,
+    http: { ...HTTP_DEFAULTS, cookies: 'per-vu' },
     files: {},
     defaults: { timeoutMs: TIMEOUT_MS, headers: [] },
   };

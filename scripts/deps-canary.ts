@@ -45,6 +45,7 @@ const PLANTS: readonly Plant[] = [
   ['package-nats', 'coordinator/canary-nats.ts', 'nats'],
   ['package-uplot', 'coordinator/canary-uplot.ts', 'uplot'],
   ['package-commander', 'coordinator/canary-commander.ts', 'commander'],
+  ['package-tough-cookie', 'agent/canary-cookie.ts', 'tough-cookie'],
   ['package-bufbuild-protobuf', 'coordinator/canary-protobuf.ts', '@bufbuild/protobuf'],
   ['package-grpc', 'coordinator/canary-grpc.ts', '@grpc/grpc-js'],
   ['package-grpc-health-check', 'coordinator/canary-health.ts', 'grpc-health-check'],

@@ -1,6 +1,7 @@
 import type { RequestError } from '../../shared/stats/index.ts';
 import { newExchange, type Exchange, type HttpClient, type HttpContext, type WireRequest } from '../protocol/index.ts';
 import type { Surroundings } from './actor.ts';
+import type { CookieJar } from './cookie-jar.ts';
 import { nextHop } from './hops.ts';
 import { ResponseView } from './response.ts';
 import type { ReadyRequest } from './steps.ts';
@@ -18,9 +19,12 @@ export class Lane {
   private readonly client: HttpClient;
   private readonly around: Surroundings;
   private readonly values: Values;
+  /** The VU's, shared by all its lanes; `undefined` where VUs keep no cookies. */
+  private readonly cookies: CookieJar | undefined;
   private readonly onDone: (lane: Lane) => void;
   private readonly exchange: Exchange = newExchange();
   private request: ReadyRequest | undefined;
+  /** What was prepared or sent last, without the cookies of the jar. */
   private wire: WireRequest | undefined;
   /** Requests that the step has sent beyond its first. */
   private hops = 0;
@@ -28,11 +32,12 @@ export class Lane {
   private refusal: NodeJS.Immediate | undefined;
 
   /** `onDone` is never called from within `send`. */
-  constructor(http: HttpContext, around: Surroundings, values: Values, onDone: (lane: Lane) => void) {
+  constructor(http: HttpContext, around: Surroundings, values: Values, cookies: CookieJar | undefined, onDone: (lane: Lane) => void) {
     this.http = http;
     this.client = http.createClient();
     this.around = around;
     this.values = values;
+    this.cookies = cookies;
     this.onDone = onDone;
   }
 
@@ -77,9 +82,10 @@ export class Lane {
   }
 
   private transmit(wire: WireRequest): void {
-    const { exchange } = this;
+    const { exchange, cookies } = this;
+    this.wire = wire;
     exchange.origin = wire.origin;
-    exchange.head = wire.head;
+    exchange.head = cookies === undefined || cookies.isEmpty ? wire.head : cookies.addTo(wire);
     exchange.body = wire.body;
     this.client.send(exchange, this.onResponse);
   }
@@ -89,6 +95,7 @@ export class Lane {
     if (request === undefined) return;
     const { endedUs } = exchange;
     this.around.beforeSample(endedUs);
+    if (exchange.setCookies !== undefined) this.cookies?.takeFrom(exchange);
     if ((exchange.location !== '' || exchange.challenge !== '') && this.goesOn(request, exchange)) return;
     this.error = exchange.error ?? this.judge(request, exchange);
     if (exchange.error !== undefined && request.isLookedAt) this.response.of(exchange);
@@ -101,6 +108,8 @@ export class Lane {
   /** Whether the answer only leads to another request, which is then sent; checks and captures look at the last one. */
   private goesOn(request: ReadyRequest, exchange: Exchange): boolean {
     if (exchange.error !== undefined) return false;
+    // The jar is asked again for the next one: it goes elsewhere, and this answer may have set cookies.
+    exchange.head = this.wire?.head ?? '';
     const wire = nextHop(request, exchange, this.hops, this.values, this.http);
     if (wire === undefined) return false;
     this.record(request, exchange, undefined);

@@ -57,7 +57,7 @@ export async function readyFlows(
       const slots = new Slots();
       slotsOf.set(scenario, slots);
       const program = compileProgram(flow, scenario, recorder, { slots, rows: workload.rows, seed, setup, http, files });
-      const context = { program, slots: slots.count, http, seed, errors: scriptErrors };
+      const context = { program, slots: slots.count, http, cookies: workload.http.cookies, seed, errors: scriptErrors };
       makers.set(scenario, (vu, around) => new StepActor(vu, context, around));
     } else {
       const run = script?.flows.get(flow.scenario);

@@ -3,6 +3,7 @@ import type { RequestError } from '../../shared/stats/index.ts';
 import type { Exchange, HttpClient } from '../protocol/index.ts';
 import type { FlowSamples, StepRecorder } from '../recorder.ts';
 import type { Surroundings } from './actor.ts';
+import { newCookieJar, type CookieJar } from './cookie-jar.ts';
 import { nextHop } from './hops.ts';
 import { stepRecorder, type ScriptContext } from './script-context.ts';
 import type { ScriptIteration } from './script-iteration.ts';
@@ -12,6 +13,8 @@ import type { Values } from './template.ts';
 
 /** Sends what one VU's script asks for and records it. */
 export class ScriptHttp {
+  /** `undefined` where VUs keep none. */
+  readonly cookies: CookieJar | undefined;
   private readonly context: ScriptContext;
   private readonly around: Surroundings;
   /** Connections not in use: a script may have several requests under way. */
@@ -21,9 +24,11 @@ export class ScriptHttp {
   constructor(context: ScriptContext, around: Surroundings) {
     this.context = context;
     this.around = around;
+    this.cookies = newCookieJar(context.workload.http.cookies, around.clock);
   }
 
   beginIteration(): void {
+    this.cookies?.beginIteration();
     for (const client of this.idle) client.beginIteration();
   }
 
@@ -45,7 +50,7 @@ export class ScriptHttp {
     if (exchange.error === undefined) {
       const client = this.idle.pop() ?? this.context.http.createClient();
       this.inUse.add(client);
-      await sendOn(client, exchange);
+      await this.sendOn(client, exchange);
       const limits = { redirects, digest: undefined };
       for (let hops = 0; exchange.location !== '' && isAnswered(exchange) && !iteration.isOver; hops++) {
         const hop = nextHop(limits, exchange, hops, NO_VALUES, this.context.http);
@@ -53,7 +58,7 @@ export class ScriptHttp {
         this.record(recorder, iteration.samples, exchange, wantedUs, undefined);
         wantedUs = exchange.endedUs;
         Object.assign(exchange, hop);
-        await sendOn(client, exchange);
+        await this.sendOn(client, exchange);
       }
       this.inUse.delete(client);
       this.idle.push(client);
@@ -66,6 +71,20 @@ export class ScriptHttp {
     iteration.mustGoOn();
     iteration.resume(name);
     return new ScriptResponse(exchange, error);
+  }
+
+  /** Leaves the head as the script asked for it: the cookies in it are for this hop alone. */
+  private sendOn(client: HttpClient, exchange: Exchange): Promise<void> {
+    const { cookies } = this;
+    const { head } = exchange;
+    if (cookies !== undefined && !cookies.isEmpty) exchange.head = cookies.addTo(exchange);
+    return new Promise((resolve) => {
+      client.send(exchange, () => {
+        if (exchange.setCookies !== undefined) cookies?.takeFrom(exchange);
+        exchange.head = head;
+        resolve();
+      });
+    });
   }
 
   private record(
@@ -84,14 +103,6 @@ export class ScriptHttp {
 
 function isAnswered(exchange: Exchange): boolean {
   return exchange.error === undefined;
-}
-
-function sendOn(client: HttpClient, exchange: Exchange): Promise<void> {
-  return new Promise((resolve) => {
-    client.send(exchange, () => {
-      resolve();
-    });
-  });
 }
 
 /** Functions have no templates to fill in. */

@@ -1,7 +1,8 @@
-import { parseDurationUs } from '../../shared/base/index.ts';
 import type { Workload } from '../../shared/plan/index.ts';
 import type { HttpMethod, RequestBody, RequestOptions } from '../../shared/scenario/index.ts';
 import { buildHead, newExchange, type Exchange, type HttpContext } from '../protocol/index.ts';
+import { msOf } from './ms-of.ts';
+import { cookieHeader } from './script-cookies.ts';
 
 /** One request as a script asked for it. */
 export interface ScriptRequest {
@@ -41,17 +42,16 @@ export function readRequest(
   return { exchange, name, method, redirects: options.redirects ?? workload.http.redirects };
 }
 
-/** Milliseconds of a duration that an author wrote. Throws `TypeError` when it is none. */
-export function msOf(duration: string | number, what: string): number {
-  const us = parseDurationUs(duration);
-  if (us === undefined) throw new TypeError(`${what}${JSON.stringify(duration)}: expected a duration such as "1s" or milliseconds`);
-  return us / 1000;
-}
-
 function headersOf(workload: Workload, body: RequestBody | undefined, options: RequestOptions): (readonly [string, string])[] {
   const headers = new Map<string, readonly [string, string]>();
   for (const [name, value] of workload.defaults.headers) headers.set(name.toLowerCase(), [name, value]);
   if (body !== undefined && typeof body !== 'string') headers.set('content-type', ['content-type', 'application/json']);
   for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name.toLowerCase(), [name, String(value)]);
+  if (options.cookies !== undefined) {
+    if (Object.keys(options.headers ?? {}).some((name) => name.toLowerCase() === 'cookie'))
+      throw new TypeError('the request has a cookie header already: give it or cookies');
+    const value = cookieHeader(options.cookies);
+    if (value !== '') headers.set('cookie', ['cookie', value]);
+  }
   return [...headers.values()];
 }

@@ -3,7 +3,7 @@ import type { SpanError } from '../../shared/stats/index.ts';
 import type { SpanMetric } from '../recorder.ts';
 import type { Surroundings } from './actor.ts';
 import type { ScriptIteration } from './script-iteration.ts';
-import { msOf } from './script-request.ts';
+import { msOf } from './ms-of.ts';
 
 const POLL_EVERY = '1s';
 const POLL_LIMIT = '60s';

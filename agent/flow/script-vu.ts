@@ -1,12 +1,14 @@
 import { hash32, uniform } from '../../shared/plan/index.ts';
-import type { Http, HttpMethod, HttpResponse, Metrics, RequestBody, RequestOptions, Vu } from '../../shared/scenario/index.ts';
+import type { Cookies, Http, HttpMethod, HttpResponse, Metrics, RequestBody, RequestOptions, Vu } from '../../shared/scenario/index.ts';
 import type { Surroundings } from './actor.ts';
 import { allRows, rowFor } from './rows.ts';
 import type { ScriptContext } from './script-context.ts';
 import type { ScriptHttp } from './script-http.ts';
+import { scriptCookies } from './script-cookies.ts';
 import { mayBeLeft, type ScriptIteration } from './script-iteration.ts';
 import { scriptMetrics } from './script-metrics.ts';
-import { msOf, readRequest } from './script-request.ts';
+import { msOf } from './ms-of.ts';
+import { readRequest } from './script-request.ts';
 import { ScriptSpans } from './script-spans.ts';
 
 /** What a scenario's function is given: everything it can do, bound to one iteration of one VU. */
@@ -18,6 +20,7 @@ export function scriptVu(id: number, iteration: ScriptIteration, context: Script
     return set;
   };
   const spans = new ScriptSpans(iteration, around);
+  let cookies: Cookies | undefined;
   let metrics: Metrics | undefined;
   let draws = 0;
   return {
@@ -26,7 +29,10 @@ export function scriptVu(id: number, iteration: ScriptIteration, context: Script
     env: workload.env,
     setup: setup.value,
     http: scriptHttp(iteration, context, http),
-    // Made when it is asked for: most flows measure nothing of their own.
+    // Both are made when they are asked for: most flows need neither.
+    get cookies() {
+      return (cookies ??= scriptCookies(http.cookies, iteration, workload, context.http));
+    },
     get metrics() {
       return (metrics ??= scriptMetrics(context.metrics, around, iteration.phase));
     },

@@ -1,7 +1,8 @@
-import { hash32, LOOP_TURNS_MAX, uniform } from '../../shared/plan/index.ts';
+import { hash32, LOOP_TURNS_MAX, uniform, type CookiePolicy } from '../../shared/plan/index.ts';
 import type { SpanError } from '../../shared/stats/index.ts';
 import type { HttpContext } from '../protocol/index.ts';
 import type { Actor, Surroundings } from './actor.ts';
+import { newCookieJar, type CookieJar } from './cookie-jar.ts';
 import type { Instruction, Program } from './instructions.ts';
 import { Lane } from './lane.ts';
 import { FlowFailure, type ScriptErrors } from './script-errors.ts';
@@ -20,6 +21,7 @@ export interface StepContext {
   readonly program: Program;
   readonly slots: number;
   readonly http: HttpContext;
+  readonly cookies: CookiePolicy;
   readonly seed: number;
   readonly errors: ScriptErrors;
 }
@@ -34,6 +36,7 @@ export class StepActor implements Actor {
   private readonly instructions: readonly Instruction[];
   private readonly around: Surroundings;
   private readonly values: Values;
+  private readonly cookies: CookieJar | undefined;
   private readonly main: Lane;
   /** Further lanes, opened by the first parallel step that needs them. */
   private readonly lanes: Lane[];
@@ -65,7 +68,8 @@ export class StepActor implements Actor {
     this.instructions = program.instructions;
     this.around = around;
     this.values = { vu, iteration: 0, captured: new Array<unknown>(slots).fill(undefined) };
-    this.main = new Lane(http, around, this.values, this.onDone);
+    this.cookies = newCookieJar(context.cookies, around.clock);
+    this.main = new Lane(http, around, this.values, this.cookies, this.onDone);
     this.lanes = [this.main];
     this.registers = new Float64Array(program.registers);
     this.lists = new Array<readonly unknown[]>(program.lists).fill([]);
@@ -84,6 +88,7 @@ export class StepActor implements Actor {
     this.cleanUpUs = 0;
     this.cleanUpFromUs = 0;
     this.wantedUs = intendedUs;
+    this.cookies?.beginIteration();
     for (const lane of this.lanes) lane.beginIteration();
     this.run(nowUs, true);
   }
@@ -250,7 +255,7 @@ export class StepActor implements Actor {
 
   private sendAll(requests: readonly ReadyRequest[]): boolean {
     const { http } = this.context;
-    while (this.lanes.length < requests.length) this.lanes.push(new Lane(http, this.around, this.values, this.onDone));
+    while (this.lanes.length < requests.length) this.lanes.push(new Lane(http, this.around, this.values, this.cookies, this.onDone));
     if (!requests.every((request, i) => this.prepare(this.lanes[i]!, request))) return false;
     this.underWay = requests.length;
     for (let i = 0; i < requests.length; i++) this.lanes[i]!.send(this.wantedUs);

@@ -118,8 +118,13 @@ const WRITERS: Record<Reference['as'], (value: unknown) => string> = {
   url: (value) => encodeURIComponent(textOf(value)),
   // What may stand in a URL stays (also an already encoded %20); blanks, controls and the rest are encoded.
   'url-text': (value) => encodeURI(textOf(value)).replace(/%25([0-9A-Fa-f]{2})/g, '%$1'),
-  header: (value) => textOf(value).replace(/[\r\n\0]+/g, ' '),
+  header: headerText,
+  cookie: (value) => headerText(value).replaceAll(';', '%3B'),
 };
+
+function headerText(value: unknown): string {
+  return textOf(value).replace(/[\r\n\0]+/g, ' ');
+}
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);

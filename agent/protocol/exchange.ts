@@ -46,6 +46,8 @@ export interface Exchange {
   location: string;
   /** `WWW-Authenticate` of a 401; empty without one. */
   challenge: string;
+  /** Values of `Set-Cookie` in order of arrival; `undefined` without one. */
+  setCookies: readonly string[] | undefined;
   /** Bytes on the wire, heads included; TLS framing not. Over HTTP/2 requests share a connection: each is told what crossed it since the
    *  last one ended, so that sums are exact and single values are not. */
   bytesSent: number;

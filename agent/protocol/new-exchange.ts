@@ -21,6 +21,7 @@ export function newExchange(): Exchange {
     sendingUs: 0,
     location: '',
     challenge: '',
+    setCookies: undefined,
     bytesSent: 0,
     bytesReceived: 0,
     bodyBytes: 0,
@@ -42,6 +43,7 @@ export function resetAnswer(exchange: Exchange, nowUs: number): void {
   exchange.sendingUs = 0;
   exchange.location = '';
   exchange.challenge = '';
+  exchange.setCookies = undefined;
   exchange.bytesSent = 0;
   exchange.bytesReceived = 0;
   exchange.bodyBytes = 0;

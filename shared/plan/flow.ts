@@ -213,8 +213,9 @@ export interface Reference {
   /** Column of the row; empty for the other sources. */
   readonly field: string;
   /** How the value is written where it stands. `json` writes a JSON value (quotes and all), `json-string` the inside of a JSON string,
-   *  `url` percent-encodes one URL component, `url-text` only what may not stand in a URL at all, `header` refuses line breaks. */
-  readonly as: 'text' | 'json' | 'json-string' | 'url' | 'url-text' | 'header';
+   *  `url` percent-encodes one URL component, `url-text` only what may not stand in a URL at all, `header` refuses line breaks,
+   *  and `cookie` semicolons too. */
+  readonly as: 'text' | 'json' | 'json-string' | 'url' | 'url-text' | 'header' | 'cookie';
 }
 
 export type ReferenceSource = 'capture' | 'row' | 'vu' | 'iteration' | 'setup';

@@ -4,6 +4,7 @@ export interface HttpSettings {
   readonly connections: ConnectionPolicy;
   /** Redirects that one request may follow; the answer after the last one is what checks see. Steps carry their own number. */
   readonly redirects: number;
+  readonly cookies: CookiePolicy;
   readonly tls: TlsSettings;
   readonly timeouts: HttpTimeouts;
   readonly dns: DnsSettings;
@@ -22,6 +23,9 @@ export type HttpVersion = '1.1' | '2' | 'auto';
 /** `per-vu`: one connection per origin and VU, kept. `per-iteration`: the same, closed when an iteration begins.
  *  `shared`: at most `max` per origin and agent, used by all its VUs. */
 export type ConnectionPolicy = { readonly kind: 'per-vu' | 'per-iteration' } | { readonly kind: 'shared'; readonly max: number };
+
+/** How long a VU keeps the cookies that responses set: until its next iteration begins, as long as it lives, or not at all. */
+export type CookiePolicy = 'per-iteration' | 'per-vu' | 'off';
 
 export interface TlsSettings {
   /** Takes any certificate. */
@@ -84,6 +88,7 @@ export const HTTP_DEFAULTS: HttpSettings = {
   version: '1.1',
   connections: { kind: 'per-vu' },
   redirects: 10,
+  cookies: 'per-iteration',
   tls: TLS_DEFAULTS,
   timeouts: { connectMs: 0, firstByteMs: 0 },
   dns: { ttlMs: 300_000, pick: 'round-robin' },

@@ -3,6 +3,7 @@ import type { Capture, Check, Method, RequestStep, Template } from '../plan/inde
 import { compileBody } from './body.ts';
 import { parseCapture } from './capture.ts';
 import { parseCheck } from './check.ts';
+import { compileCookies } from './cookies.ts';
 import { isMapping } from './describe.ts';
 import type { Path, Report } from './problems.ts';
 import type { Scope } from './scope.ts';
@@ -40,7 +41,11 @@ export function compileRequest(
     say(key === undefined ? [verb] : ['query', key], message);
   });
   const { body, upload, contentType } = compileBody(step, scope, say);
-  const headers = compileHeaders(step, defaults, contentType, scope, path, report);
+  const cookies = compileCookies(step, scope, path, report);
+  const headers = compileHeaders(step, defaults, contentType, scope, path, report).filter(
+    ([name]) => cookies === undefined || name.toLowerCase() !== 'cookie',
+  );
+  if (cookies !== undefined) headers.push(['cookie', cookies]);
   const { auth, bearer } = compileAuth(step, defaults.auth, headers, scope, path, report);
   if (bearer !== undefined) headers.push(['authorization', bearer]);
   const timeoutUs = step.timeout === undefined ? undefined : parseDurationUs(step.timeout);

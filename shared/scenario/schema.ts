@@ -58,6 +58,7 @@ export const httpSchema = strict('a mapping of HTTP settings', {
     )
     .optional(),
   redirects: redirects.optional(),
+  cookies: z.enum(['per-iteration', 'per-vu', 'off'], says('per-iteration, per-vu or off')).optional(),
   auth: auth.optional(),
   timeouts: strict('a mapping with connect and firstByte', { connect: timeout.optional(), firstByte: timeout.optional() }).optional(),
   dns: strict('a mapping with ttl and pick', {

@@ -38,6 +38,8 @@ export interface HttpSettings {
   readonly connections?: 'per-vu' | 'per-iteration' | { readonly shared: number };
   /** Redirects that a request follows, 10 by default. */
   readonly redirects?: number;
+  /** How long a VU keeps the cookies that responses set: until its next iteration begins (default), as long as it lives, or not at all. */
+  readonly cookies?: 'per-iteration' | 'per-vu' | 'off';
   readonly auth?: Auth;
   /** Beside the request's own `timeout`, which covers everything. */
   readonly timeouts?: { readonly connect?: Duration; readonly firstByte?: Duration };
@@ -192,6 +194,8 @@ export interface StepDefinition {
   readonly redirects?: number;
   readonly auth?: 'none' | Auth;
   readonly headers?: Readonly<Record<string, Scalar>>;
+  /** Sent with this request only, instead of those of the same names that the VU keeps. */
+  readonly cookies?: Readonly<Record<string, Scalar>>;
   readonly query?: Readonly<Record<string, Scalar | readonly Scalar[]>>;
   readonly json?: unknown;
   /** A file, relative to this one, whose bytes are the body. */
@@ -245,6 +249,8 @@ export interface Vu<Setup = unknown> {
   /** What the run's `setup` returned; frozen, and the same for all VUs. */
   readonly setup: Setup;
   readonly http: Http;
+  /** The cookies that the VU keeps. */
+  readonly cookies: Cookies;
   /** Metrics of your own, declared under `metrics`. */
   readonly metrics: Metrics;
   /** Counts in the metric `checks` under `name`; returns `holds`. */
@@ -301,6 +307,28 @@ export interface Http {
   request(method: HttpMethod, url: string, options?: RequestOptions & { readonly body?: RequestBody }): Promise<HttpResponse>;
 }
 
+/** The cookies of one VU. What responses set is in there already, and goes with the requests it is for. `url` is a path under the target or a whole
+ *  URL. What makes no sense, or may not be set by `url`, throws a `TypeError`. */
+export interface Cookies {
+  /** What is sent to `url`, by name. */
+  get(url: string): Readonly<Record<string, string>>;
+  /** Keeps a cookie as if the response of `url` had set it. */
+  set(url: string, name: string, value: Scalar, options?: CookieOptions): void;
+  /** Forgets them all. */
+  clear(): void;
+}
+
+export interface CookieOptions {
+  /** For this domain and all below it; by default for the very host of the URL. */
+  readonly domain?: string;
+  /** By default up to the last slash in the path of the URL. */
+  readonly path?: string;
+  /** Over TLS only. */
+  readonly secure?: boolean;
+  /** In whole seconds, rounded up; 0 removes the cookie. */
+  readonly expiresIn?: Duration;
+}
+
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS';
 
 /** Text is sent as it is; any other value as JSON, with `content-type: application/json` unless the headers say otherwise. */
@@ -310,6 +338,8 @@ export interface RequestOptions {
   /** Tag `name` of the results; method and path by default. Give one when paths carry ids, or every id is a series. */
   readonly name?: string;
   readonly headers?: Readonly<Record<string, Scalar>>;
+  /** Sent with this request only, instead of those of the same names that the VU keeps. */
+  readonly cookies?: Readonly<Record<string, Scalar>>;
   readonly timeout?: Duration;
   /** Redirects that it follows, instead of those of `http.redirects`. */
   readonly redirects?: number;

@@ -53,6 +53,7 @@ function stepShape<S extends z.ZodType>(steps: S) {
     options: text.optional(),
     name: name.optional(),
     headers: scalars.optional(),
+    cookies: scalars.optional(),
     query: scalarsOrLists.optional(),
     json: z.unknown().optional(),
     form: scalarsOrLists.optional(),

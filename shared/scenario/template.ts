@@ -116,6 +116,8 @@ export function encode(value: string, as: WrittenAs): string {
     case 'text':
     case 'header':
       return value;
+    case 'cookie':
+      return value.replaceAll(';', '%3B');
     case 'json':
       return JSON.stringify(value);
     case 'json-string':

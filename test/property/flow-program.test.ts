@@ -128,7 +128,7 @@ class World {
         this.wake();
       },
     };
-    this.actor = new StepActor(0, { program, slots: slots.count, http, seed: SEED, errors: new ScriptErrors() }, around);
+    this.actor = new StepActor(0, { program, slots: slots.count, http, cookies: 'off', seed: SEED, errors: new ScriptErrors() }, around);
   }
 
   async run(iteration: number): Promise<string[]> {

@@ -199,6 +199,21 @@ describe('headers', () => {
     expect(headers).toEqual(['set-cookie', 'a=1', 'x', '', 'set-cookie', 'b=2', 'content-length', '2']);
   });
 
+  test('that set cookies are picked out, kept or not, however they are cut; not those of informational responses and of trailers', () => {
+    const early = 'HTTP/1.1 103 Early\r\nset-cookie: early=1\r\n\r\n';
+    const text = `${early}${OK}Set-Cookie: a=1; Path=/ \r\nkeep-alive: x\r\nSET-COOKIE:b=\xe4\r\nset-cookies: c\r\ntransfer-encoding: chunked\r\n\r\n0\r\nset-cookie: late=1\r\n\r\n`;
+    for (const headers of [[], undefined]) {
+      for (const pieces of [[Buffer.from(text, 'latin1')], bytewise(text)]) {
+        const reader = new ResponseReader(LIMITS);
+        reader.begin(false, headers, false);
+        for (const piece of pieces) reader.read(piece, 0, piece.length);
+        expect([reader.isDone, reader.head.setCookies]).toEqual([true, ['a=1; Path=/', 'b=\xe4']]);
+        reader.begin(false, headers, false);
+        expect(reader.head.setCookies).toBeUndefined();
+      }
+    }
+  });
+
   test('of informational responses and of trailers are not kept', () => {
     const { headers } = readWhole(`HTTP/1.1 103 Early\r\nlink: a\r\n\r\n${CHUNKED}0\r\nx: y\r\n\r\n`);
     expect(headers).toEqual(['transfer-encoding', 'chunked']);

@@ -232,6 +232,13 @@ const BROKEN: readonly (readonly [file: string, problems: Expected])[] = [
     ],
   ],
   ['target-credentials.yaml', [[1, 'target', 'a URL carries no user and password here: send an authorization header']]],
+  [
+    'http-cookies.yaml',
+    [
+      [3, 'http.cookies', 'expected per-iteration, per-vu or off, got "always"'],
+      [11, 'scenarios.browse.flow[0].cookies', 'the step has a cookie header already: give one of both'],
+    ],
+  ],
   ['http-version.yaml', [[3, 'http.version', 'expected 1.1, 2 or auto, got 3']]],
   ['target-ftp.yaml', [[1, 'target', 'expected a URL such as http://127.0.0.1:8080: only http and https are']]],
   ['target-not-url.yaml', [[1, 'target', 'expected a URL such as http://127.0.0.1:8080, got "shop"']]],

@@ -54,7 +54,7 @@ describe('the section http', () => {
 
   test('compiles every key', async () => {
     const http = `{
-      version: 2, connections: { shared: 50 }, redirects: 2, timeouts: { connect: 2s, firstByte: 500ms }, dns: { ttl: 0s, pick: first },
+      version: 2, connections: { shared: 50 }, redirects: 2, cookies: per-vu, timeouts: { connect: 2s, firstByte: 500ms }, dns: { ttl: 0s, pick: first },
       hosts: { Shop.test: '10.0.0.5:8443', '*.cdn.test': '[::1]:81', 'a.test:80': 10.0.0.6 }, sourceAddresses: [10.0.0.7, '::1'],
       proxy: { http: 'http://10.0.0.9:3128', none: [.internal] },
       tls: { insecure: true, ca: cert.pem, cert: cert.pem, key: key.pem, passphrase: '\${env.SECRET}', serverName: shop, resumeSessions: false } }`;
@@ -62,6 +62,7 @@ describe('the section http', () => {
       version: '2',
       connections: { kind: 'shared', max: 50 },
       redirects: 2,
+      cookies: 'per-vu',
       timeouts: { connectMs: 2000, firstByteMs: 500 },
       dns: { ttlMs: 0, pick: 'first' },
       hosts: {
@@ -97,6 +98,8 @@ describe('the section http', () => {
     ['{ connections: { shared: 0 } }', 'http.connections.shared: expected connections per origin and agent, from 1 to 100000, got 0'],
     ['{ version: 3 }', 'http.version: expected 1.1, 2 or auto, got 3'],
     ['{ version: h2 }', 'http.version: expected 1.1, 2 or auto, got "h2"'],
+    ['{ cookies: sometimes }', 'http.cookies: expected per-iteration, per-vu or off, got "sometimes"'],
+    ['{ cookies: false }', 'http.cookies: expected per-iteration, per-vu or off, got false'],
     ['{ redirects: 101 }', 'http.redirects: expected a whole number of redirects from 0 to 100, got 101'],
     ['{ timeouts: { connect: soon } }', 'http.timeouts.connect: expected a duration from 1ms to 1h, got "soon"'],
     ['{ hosts: { a.test: "b:0" } }', 'http.hosts["a.test"]: expected a host, host:port or [IPv6]:port, got "b:0"'],
@@ -130,6 +133,27 @@ describe('a step', () => {
     expect(await stepOf(http, '{ get: /, redirects: 0, auth: none }')).toMatchObject({ redirects: 0, auth: undefined });
     const bearer = await stepOf(http, '{ get: /, auth: { bearer: x } }');
     expect(bearer).toMatchObject({ auth: undefined, headers: [['authorization', ['Bearer ', 'x']]] });
+  });
+
+  test('has cookies of its own beside those of the VU, which replace a cookie header of the defaults', async () => {
+    const step = '{ get: /, cookies: { theme: dark, run: "${iteration};", n: 1 }, headers: { x: y } }';
+    const run = { source: 'iteration', name: '', field: '', as: 'cookie' };
+    expect(await stepOf('{}', step)).toMatchObject({
+      headers: [
+        ['x', ['y']],
+        ['cookie', ['theme=dark; run=', run, '%3B; n=1']],
+      ],
+    });
+  });
+
+  test.each([
+    ['cookies: { a: b }, headers: { Cookie: c=d }', 'cookies: the step has a cookie header already: give one of both'],
+    ['cookies: { "a b": c }', 'cookies["a b"]: "a b" is no legal name of a cookie'],
+    ['cookies: { a: "b\\u0007" }', 'cookies.a: a cookie holds one line of latin-1 text: no line breaks, no control characters'],
+    ['cookies: [a]', 'cookies: expected a mapping of names to text, numbers or true/false, got a list'],
+    ['cookies: { a: "${nobody}" }', 'cookies.a: no earlier step captures "nobody"'],
+  ])('with %s is refused', async (keys, problem) => {
+    expect(await problemsOf('{}', `{ get: /, ${keys} }`)).toContain(problem);
   });
 
   test('with two minds about who it is, is refused', async () => {

@@ -219,6 +219,8 @@ export class Connection implements Waiter, DialOwner {
       exchange.bodyBytes = reader.body.byteCount;
       exchange.location = reader.head.location;
       exchange.challenge = reader.head.challenge;
+      // A head that was cut off may have cut the last of them too.
+      if (reader.status !== 0) exchange.setCookies = reader.head.setCookies;
       if (exchange.body !== undefined) this.settleBody(exchange, exchange.body);
       if (exchange.keepBody && error === undefined) {
         exchange.responseBody = reader.body.result();

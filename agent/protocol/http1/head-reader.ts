@@ -22,6 +22,8 @@ export class HeadReader {
   contentEncoding = '';
   /** `WWW-Authenticate` of a 401, several joined by commas; empty without one. */
   challenge = '';
+  /** Values of `Set-Cookie`, one each; `undefined` without one, which costs nothing. */
+  setCookies: string[] | undefined = undefined;
 
   private readonly bytesMax: number;
   private state = BEFORE_STATUS_LINE;
@@ -58,6 +60,7 @@ export class HeadReader {
     this.location = '';
     this.contentEncoding = '';
     this.challenge = '';
+    this.setCookies = undefined;
     this.state = BEFORE_STATUS_LINE;
     this.byteCount = 0;
     this.prefixAt = 0;
@@ -218,6 +221,9 @@ export class HeadReader {
       case WWW_AUTHENTICATE:
         if (this.status === 401) this.challenge = joined(this.challenge, buffer.toString('latin1', from, end));
         return true;
+      case SET_COOKIE:
+        (this.setCookies ??= []).push(buffer.toString('latin1', from, end));
+        return true;
       default:
         return true;
     }
@@ -280,6 +286,7 @@ const KEEP_ALIVE = 4;
 const LOCATION = 5;
 const CONTENT_ENCODING = 6;
 const WWW_AUTHENTICATE = 7;
+const SET_COOKIE = 8;
 
 const CONNECTION_NAME = wordOf('connection');
 /** Both a field and an option of `connection`. */
@@ -289,6 +296,7 @@ const TRANSFER_ENCODING_NAME = wordOf('transfer-encoding');
 const LOCATION_NAME = wordOf('location');
 const CONTENT_ENCODING_NAME = wordOf('content-encoding');
 const WWW_AUTHENTICATE_NAME = wordOf('www-authenticate');
+const SET_COOKIE_NAME = wordOf('set-cookie');
 const CLOSE_OPTION = wordOf('close');
 
 /** Several fields of one name are one list (RFC 9110, 5.3). */
@@ -303,7 +311,8 @@ function fieldOf(buffer: Buffer, from: number, to: number): number {
       return isWord(buffer, from, LOCATION_NAME) ? LOCATION : OTHER_FIELD;
     case 10:
       if (isWord(buffer, from, CONNECTION_NAME)) return CONNECTION;
-      return isWord(buffer, from, KEEP_ALIVE_NAME) ? KEEP_ALIVE : OTHER_FIELD;
+      if (isWord(buffer, from, KEEP_ALIVE_NAME)) return KEEP_ALIVE;
+      return isWord(buffer, from, SET_COOKIE_NAME) ? SET_COOKIE : OTHER_FIELD;
     case 14:
       return isWord(buffer, from, CONTENT_LENGTH_NAME) ? CONTENT_LENGTH : OTHER_FIELD;
     case 16:

@@ -218,6 +218,7 @@ export class Http2Request implements Waiter {
     exchange.status = status;
     if (status >= 300 && status < 400) exchange.location = headers.location ?? '';
     if (status === 401) exchange.challenge = headers['www-authenticate'] ?? '';
+    exchange.setCookies = headers['set-cookie'];
     this.contentEncoding = (headers['content-encoding'] ?? '').toLowerCase();
     // What has none by its status may tell a length all the same (RFC 9110, 8.6).
     const hasBody = !exchange.isHead && status !== 204 && status !== 304;
