@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -53,6 +53,21 @@ describe('the page of a report', () => {
     expect(spectrum.at(-1)?.[0]).toBeCloseTo(99.9, 6);
     expect(spectrum.at(-1)?.[1]).toBeCloseTo(10_000, -1);
     expect([between(50, 75), between(75, 87.5), between(87.5, 93.75)]).toEqual([5, 5, 5]);
+  });
+
+  test.each([
+    ['intervals.hlog', 'in the middle', 0.5],
+    ['intervals.hlog', 'in its last line', 0.999],
+    ['intervals.ndjson', 'in the middle', 0.5],
+  ])('a bundle whose %s was cut %s is refused', async (file, _where, part) => {
+    await writeRunBundle(dir, { seconds: 20, requests: Array.from({ length: 20 }, (_, second) => some(3, second, 1_000 + second)).flat() });
+    const path = join(dir, file);
+    const text = await readFile(path, 'utf8');
+    await writeFile(path, text.slice(0, Math.floor(text.length * part)));
+    await expect(readBundle(dir).then(renderHtml)).rejects.toMatchObject({ code: 'BUNDLE_INVALID' });
+    const lines = text.split('\n');
+    await writeFile(path, `${lines.slice(0, Math.floor(lines.length * part) - 1).join('\n')}\n`);
+    await expect(readBundle(dir).then(renderHtml)).rejects.toMatchObject({ code: 'BUNDLE_INVALID' });
   });
 
   test('a warm-up is drawn and shaded, and is in no spectrum and no step', async () => {

@@ -1,6 +1,7 @@
-import { CLEAN_UP_TAGS } from '../../stats/index.ts';
+import { AppError } from '../../base/index.ts';
+import { CLEAN_UP_TAGS, seriesKey, type Tags } from '../../stats/index.ts';
 import type { Bundle } from '../bundle.ts';
-import type { AgentLine as BatchLine } from '../interval-lines.ts';
+import type { AgentLine as BatchLine, ClosedLine } from '../interval-lines.ts';
 import { HEALTH, type AgentLine, type ErrorLine, type HealthName } from './page-data.ts';
 import type { Columns } from './series-columns.ts';
 
@@ -25,15 +26,23 @@ const POINTS_MAX = 400_000;
 /** Kinds of errors drawn by themselves; the rest is one line. */
 const ERROR_KINDS_MAX = 7;
 
+type Declared = readonly [number: number, metric: string, kind: string, tags: Tags];
+
 const NAMES = Object.keys(HEALTH) as HealthName[];
 
-/** Streams `intervals.ndjson` into columns. */
-export async function readResults(bundle: Bundle, { count, columnUs }: Columns): Promise<ResultsOverTime> {
+/** Streams `intervals.ndjson` into columns. Throws `BUNDLE_INVALID` when it ends other intervals than those that the columns are made of. */
+export async function readResults(bundle: Bundle, columns: Columns): Promise<ResultsOverTime> {
+  const { count, columnUs } = columns;
   const intervalUs = bundle.manifest.intervalMs * 1_000;
   const agents = new Map<string, AgentColumns>();
   const requests = new RequestColumns(count);
+  const ended = new EndedTrends(columns);
   for await (const line of bundle.resultLines()) {
-    if ('series' in line) requests.define(line.series);
+    if ('series' in line) {
+      requests.define(line.series);
+      ended.define(line.series);
+    }
+    if ('closed' in line) ended.add(line);
     if (!('agent' in line)) continue;
     let agent = agents.get(line.agent);
     if (agent === undefined) {
@@ -46,6 +55,7 @@ export async function readResults(bundle: Bundle, { count, columnUs }: Columns):
     agent.add(column, line);
     requests.add(column, line);
   }
+  if (bundle.isComplete) ended.expectAll(bundle.dir, columns.lines);
   const perSecond = (counts: Float64Array): number[] => Array.from(counts, (value) => round((value * 1_000_000) / columnUs));
   const all = [...agents].sort(([a], [b]) => (a < b ? -1 : 1));
   const drawn = all.slice(0, Math.max(1, Math.floor(POINTS_MAX / (count * (NAMES.length + 1)))));
@@ -73,6 +83,36 @@ export async function readResults(bundle: Bundle, { count, columnUs }: Columns):
   };
 }
 
+/** What lines that end intervals say must be in the log. */
+class EndedTrends {
+  private readonly drawn: ReadonlySet<string>;
+  private readonly isDrawn = new Map<number, boolean>();
+  private intervals = 0;
+  private lines = 0;
+
+  constructor({ series }: Columns) {
+    this.drawn = new Set(series.map(({ metric, tags }) => seriesKey(metric, tags)));
+  }
+
+  define(series: readonly Declared[]): void {
+    for (const [number, metric, , tags] of series) this.isDrawn.set(number, this.drawn.has(seriesKey(metric, tags)));
+  }
+
+  add({ trends = [] }: ClosedLine): void {
+    this.intervals++;
+    for (const [number] of trends) if (this.isDrawn.get(number) === true) this.lines++;
+  }
+
+  /** Bundles of older versions have no such lines. */
+  expectAll(dir: string, lines: number): void {
+    if (this.intervals === 0 || lines === this.lines) return;
+    throw new AppError(
+      'BUNDLE_INVALID',
+      `${dir}: intervals.hlog and intervals.ndjson do not belong together: ${lines} of the ${this.lines} histograms that make the charts are there`,
+    );
+  }
+}
+
 /** Requests where they ended, and those that failed by the tag `error`. */
 class RequestColumns {
   readonly all: Float64Array;
@@ -85,7 +125,7 @@ class RequestColumns {
     this.all = new Float64Array(columns);
   }
 
-  define(series: readonly (readonly [number: number, metric: string, kind: string, tags: Readonly<Record<string, string>>])[]): void {
+  define(series: readonly Declared[]): void {
     for (const [number, metric, , tags] of series) {
       // Clean-up is no load.
       if (metric === 'http_reqs' && tags['phase'] !== CLEAN_UP_TAGS.phase) this.errorOf.set(number, tags['error'] ?? '');

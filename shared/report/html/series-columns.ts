@@ -17,6 +17,8 @@ export interface Columns {
   readonly series: readonly ColumnSeries[];
   /** Series past the limit, which are in no chart. */
   readonly leftOut: number;
+  /** Lines of the log that are in the columns. */
+  readonly lines: number;
 }
 
 /** Columns that a chart shows at most: about one for every two pixels. */
@@ -62,6 +64,7 @@ export async function readColumns(bundle: Bundle): Promise<Columns> {
     return true;
   };
   const byTags = new WeakMap<Tags, ColumnSeries | undefined>();
+  let lines = 0;
   for await (const line of bundle.intervals(isWanted)) {
     // Lines of one series share their tags, so a key is made for each series once.
     let found = byTags.get(line.tags);
@@ -69,10 +72,12 @@ export async function readColumns(bundle: Bundle): Promise<Columns> {
       found = series.get(seriesKey(line.metric, line.tags));
       byTags.set(line.tags, found);
     }
-    found?.store.add(Math.min(last, Math.floor(line.startUs / columnUs)), line);
+    if (found === undefined) continue;
+    found.store.add(Math.min(last, Math.floor(line.startUs / columnUs)), line);
+    lines++;
   }
   const count = Math.max(1, Math.ceil(spanUs(bundle.summary) / columnUs), ...[...series.values()].map(({ store }) => store.length));
-  return { columnUs, count, series: [...series.values()], leftOut: leftOut.size };
+  return { columnUs, count, series: [...series.values()], leftOut: leftOut.size, lines };
 }
 
 function columnLengthUs({ manifest, summary }: Bundle): number {
