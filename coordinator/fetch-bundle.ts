@@ -1,6 +1,6 @@
-import { mkdir, open, rename, rm, rmdir, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, rmdir, writeFile, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { AppError } from '../shared/base/index.ts';
+import { AppError, makeFolders } from '../shared/base/index.ts';
 import type { RunsClient } from './rpc/runs-client.ts';
 
 /** A bundle is larger than this; a disk without as much room is full already. */
@@ -11,7 +11,7 @@ export async function proveWritable(dir: string): Promise<void> {
   const probe = join(dir, `.muster-probe-${process.pid}`);
   let firstMade: string | undefined;
   try {
-    firstMade = await makeFolders(resolve(dir));
+    firstMade = await makeFolders(dir);
     await writeFile(probe, Buffer.alloc(PROBE_BYTES), { flush: true });
   } catch (thrown) {
     throw unwritable(dir, thrown);
@@ -33,7 +33,7 @@ export async function fetchBundle(client: RunsClient, runId: string, dir: string
     current = undefined;
   };
   try {
-    await makeFolders(resolve(dir));
+    await makeFolders(dir);
     for await (const { file, chunk } of client.bundle(runId)) {
       // A name from the network is never a path.
       const name = basename(file);
@@ -55,22 +55,6 @@ export async function fetchBundle(client: RunsClient, runId: string, dir: string
 
 function unwritable(dir: string, thrown: unknown): AppError {
   return AppError.from(thrown, 'OUT_UNWRITABLE', `cannot write the run bundle to ${dir}`);
-}
-
-/** Makes `dir` and the parents that are not there; the uppermost folder it made, if any. Node's own recursive `mkdir` never ends where
- *  the kernel says ENOENT although the parent is there, as it does in /proc. */
-async function makeFolders(dir: string): Promise<string | undefined> {
-  try {
-    await mkdir(dir);
-    return dir;
-  } catch (thrown) {
-    const { code } = thrown as NodeJS.ErrnoException;
-    if (code === 'EEXIST' && (await stat(dir)).isDirectory()) return undefined;
-    if (code !== 'ENOENT' || dirname(dir) === dir) throw thrown;
-  }
-  const first = await makeFolders(dirname(dir));
-  await mkdir(dir);
-  return first ?? dir;
 }
 
 /** Removes `dir` and its parents up to `first`; stops at the first that is not empty, which is somebody else's by then. */

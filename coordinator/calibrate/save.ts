@@ -1,13 +1,13 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { AppError } from '../../shared/base/index.ts';
+import { AppError, makeFolders } from '../../shared/base/index.ts';
 import type { Calibration } from '../../shared/wire/index.ts';
 
 /** Writes it whole or not at all: agents may start at any moment. Throws `AppError('OUT_UNWRITABLE')`. */
 export async function saveCalibration(file: string, calibration: Calibration): Promise<void> {
   const part = `${file}.${process.pid}.part`;
   try {
-    await mkdir(dirname(file), { recursive: true });
+    await makeFolders(dirname(file));
     await writeFile(part, `${JSON.stringify(calibration, undefined, 2)}\n`);
     await rename(part, file);
   } catch (thrown) {

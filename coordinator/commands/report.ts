@@ -88,10 +88,10 @@ async function renderTrend(dir: string, format: Format): Promise<string> {
 
 /** Whole or not at all, so that nobody opens half a page. */
 async function writeWhole(path: string, text: string): Promise<void> {
-  // A device or a pipe cannot be replaced, only written to.
-  if (path.startsWith('/dev/')) return writeFile(path, text);
   const temporary = `${path}.part-${process.pid}`;
   try {
+    // A device or a pipe cannot be replaced, only written to.
+    if (path.startsWith('/dev/')) return await writeFile(path, text);
     await writeFile(temporary, text);
     await rename(temporary, path);
   } catch (thrown) {

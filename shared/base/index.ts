@@ -3,6 +3,7 @@ export * from './defaults.ts';
 export * from './errors.ts';
 export * from './limits.ts';
 export * from './log.ts';
+export * from './make-folders.ts';
 export * from './suggest.ts';
 export * from './units.ts';
 export * from './version.ts';

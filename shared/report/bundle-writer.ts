@@ -1,6 +1,6 @@
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError, reasonOf } from '../base/index.ts';
+import { AppError, makeFolders, reasonOf } from '../base/index.ts';
 import type { MergedInterval } from '../stats/index.ts';
 import { BUNDLE_FILES, type Manifest } from './bundle.ts';
 import { formatHlogHead, formatHlogLine } from './hlog.ts';
@@ -49,7 +49,7 @@ export class BundleWriter {
   static async open(dir: string, startedAtUs: number, resume?: BundlePosition): Promise<BundleWriter> {
     const opened: FileHandle[] = [];
     try {
-      await mkdir(dir, { recursive: true });
+      await makeFolders(dir);
       const flags = resume === undefined ? 'w' : 'r+';
       const hlog = await open(join(dir, BUNDLE_FILES.intervals), flags);
       opened.push(hlog);

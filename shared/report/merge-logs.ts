@@ -48,9 +48,9 @@ export async function mergeLogs(sources: readonly Results[], out: string): Promi
     await rename(temporary, out);
     return merged;
   } catch (thrown) {
-    await file.close();
-    await rm(temporary, { force: true });
-    throw thrown;
+    await file.close().catch(() => undefined); // The first failure is the one to tell.
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw AppError.from(thrown, 'OUT_UNWRITABLE', `cannot write ${out}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -22,6 +23,32 @@ beforeAll(async () => {
   await left('more', { id: 'more', agent: 'b', lastMs: 4 });
 });
 afterAll(() => shell.close());
+
+/** Mounts are for root, or for whoever may have a user namespace of their own; elsewhere there is no small disk to fill. */
+const canMount = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
+
+describe('a place that cannot be written to', () => {
+  test('ends a report with 108', async () => {
+    const { code, stderr } = await shell.muster('report', 'held', '--format', 'md', '--out', '/dev/full');
+    expect([code, stderr]).toEqual([108, expect.stringMatching(/^muster: cannot write \/dev\/full: ENOSPC/)]);
+  });
+
+  test.runIf(canMount)('ends a merge of logs with 108, and leaves nothing of it', async () => {
+    const disk = join(shell.dir, 'full');
+    await mkdir(disk);
+    const script =
+      'mount -t tmpfs -o size=4096 none "$0" && head -c 4096 /dev/zero > "$0"/filled && "$@"; code=$?; ls "$0" >&2; exit $code';
+    const words = ['merge', 'held', 'more', '--out', join(disk, 'both.hlog')];
+    const under = ['unshare', '-rm', 'sh', '-c', script, disk];
+    const { code, stderr } = await shell.processes.run('coordinator/main.js', words, { cwd: shell.dir, under });
+    expect([code, stderr]).toEqual([108, expect.stringMatching(/^muster: cannot write \S+both\.hlog: ENOSPC.*\nfilled\n$/)]);
+  });
+
+  test('is told of a folder that nobody can make', async () => {
+    const { code, stderr } = await shell.muster('merge', 'held', 'more', '--out', '/proc/nobody/here');
+    expect([code, stderr]).toEqual([108, expect.stringContaining('/proc/nobody/here')]);
+  });
+});
 
 describe('muster check', () => {
   test('judges the thresholds of the bundle’s own scenario', async () => {
