@@ -91,7 +91,10 @@ async function writeWhole(path: string, text: string): Promise<void> {
   const temporary = `${path}.part-${process.pid}`;
   try {
     // A device or a pipe cannot be replaced, only written to.
-    if (path.startsWith('/dev/')) return await writeFile(path, text);
+    if (path.startsWith('/dev/')) {
+      await writeFile(path, text);
+      return;
+    }
     await writeFile(temporary, text);
     await rename(temporary, path);
   } catch (thrown) {

@@ -5,7 +5,8 @@ import type { Results } from './results.ts';
 import { selectorText, summariseMetrics, summariseVerdict, type Summary, type ThresholdSummary } from './summary.ts';
 
 export interface CheckOptions {
-  /** Intervals that begin before this instant of the run are left out, microseconds. A warm-up of the scenario's own is left out anyway. */
+  /** Intervals that begin before this instant of the run are left out, microseconds; within an interval it stands for that interval's end.
+   *  A warm-up of the scenario's own is left out anyway. */
   readonly warmupUs?: number;
 }
 
@@ -32,11 +33,13 @@ export async function checkThresholds(
   options: CheckOptions = {},
 ): Promise<CheckResult> {
   if (thresholds.length === 0) throw new AppError('USAGE', `${results.path}: expected at least one threshold to check`);
-  const { warmupUs = 0 } = options;
+  const { intervalUs } = results;
+  const { warmupUs: askedUs = 0 } = options;
+  const warmupUs = intervalUs > 0 ? Math.ceil(askedUs / intervalUs) * intervalUs : askedUs;
   const manifest = results.kind === 'bundle' ? results.bundle.manifest : undefined;
   const summary = results.kind === 'bundle' ? results.bundle.summary : undefined;
   const counting = countingAfter(countingOf(manifest?.counting?.scenarios ?? []), warmupUs);
-  const watch = new ThresholdWatch(thresholds, results.intervalUs, manifest?.counting?.loadEndUs, counting);
+  const watch = new ThresholdWatch(thresholds, intervalUs, manifest?.counting?.loadEndUs, counting);
   const totals = new SeriesSum();
   let endUs = 0;
   for await (const { index, startUs, lengthUs, series } of results.intervals()) {

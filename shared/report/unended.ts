@@ -1,12 +1,12 @@
 import { access } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { formatDurationUs } from '../base/index.ts';
-import { HealthWatch, type ValidityReason } from '../sla/index.ts';
-import { SeriesSum, type Ledger } from '../stats/index.ts';
+import { countingOf, HealthWatch, type CountedScenario, type ValidityReason } from '../sla/index.ts';
+import { SeriesSum, WARM_UP, type Ledger } from '../stats/index.ts';
 import { BUNDLE_FILES, bundleFiles, type Bundle, type BundleFiles, type Manifest } from './bundle.ts';
 import { outlineHlog } from './hlog.ts';
 import type { AgentLine } from './interval-lines.ts';
-import { replayBundle } from './read-intervals.ts';
+import { replayBundle, type Interval } from './read-intervals.ts';
 import { readWholeLines } from './read-lines.ts';
 import { summarise } from './summary.ts';
 
@@ -25,11 +25,14 @@ export async function isUnended(dir: string): Promise<boolean> {
  *  folder has one. Reads the growing files once; throws `BUNDLE_INVALID` where they are broken before their end. */
 export async function readUnended(dir: string, manifest: Manifest | undefined): Promise<Bundle> {
   const known = manifest ?? (await guessedManifest(dir));
-  const { totals, agents, durationUs, health } = await addUp(bundleFiles(dir, known, false));
+  const { totals, agents, durationUs, health, scenarios } = await addUp(bundleFiles(dir, known, false));
+  const counting = known.counting ?? { loadEndUs: durationUs, scenarios };
   const ids = [...new Set([...agents.values()].map(({ agent }) => agent))].sort();
   const summary = summarise({
     run: { ...known.run, agents: { planned: ids.length, reported: ids.length, lost: 0 }, stopped: 'its end is not in this bundle' },
     durationUs,
+    countedUs: (tags) => countingOf(counting.scenarios).us(tags, durationUs),
+    warmUps: counting.scenarios.flatMap(({ name, warmupUs }) => (warmupUs === undefined ? [] : [{ scenario: name, us: warmupUs }])),
     ledger: ledgerOf([...agents.values()], totals),
     validity: { grade: 'invalid', reasons: [reason(durationUs)] },
     totals: totals.series(),
@@ -37,7 +40,7 @@ export async function readUnended(dir: string, manifest: Manifest | undefined): 
     health: health.agents(),
     agentsLost: [],
   });
-  const told = known.agents.length > 0 ? known : { ...known, agents: ids.map((id) => ({ id })) };
+  const told = { ...known, counting, agents: known.agents.length > 0 ? known.agents : ids.map((id) => ({ id })) };
   return { ...bundleFiles(dir, told, false), summary };
 }
 
@@ -74,6 +77,8 @@ interface AddedUp {
   readonly agents: ReadonlyMap<string, AgentLine>;
   readonly durationUs: number;
   readonly health: HealthWatch;
+  /** Those that were measured. */
+  readonly scenarios: readonly CountedScenario[];
 }
 
 /** Only what belongs to closed intervals: lines of agents that came ahead of them tell of samples that are not here. */
@@ -81,6 +86,7 @@ async function addUp(files: BundleFiles): Promise<AddedUp> {
   const totals = new SeriesSum();
   const health = new HealthWatch();
   const agents = new Map<string, AgentLine>();
+  const phases = new PhasesSeen();
   let ahead: AgentLine[] = [];
   let durationUs = 0;
   for await (const part of replayBundle(files)) {
@@ -89,6 +95,7 @@ async function addUp(files: BundleFiles): Promise<AddedUp> {
       continue;
     }
     totals.add(part.series);
+    phases.add(part);
     durationUs = Math.max(durationUs, part.startUs + part.lengthUs);
     const isDue = (line: AgentLine): boolean => line.intervalIndex + line.intervalCount - 1 <= part.index;
     for (const line of ahead.filter(isDue)) {
@@ -97,7 +104,33 @@ async function addUp(files: BundleFiles): Promise<AddedUp> {
     }
     ahead = ahead.filter((line) => !isDue(line));
   }
-  return { totals, agents, durationUs, health };
+  return { totals, agents, durationUs, health, scenarios: phases.scenarios };
+}
+
+/** Which scenarios were measured, and until when they warmed up, as far as intervals can tell: a warm-up ends where the first interval begins
+ *  that has something else of its scenario. */
+class PhasesSeen {
+  private readonly seen = new Map<string, { isWarming: boolean; startUs: number | undefined; countedUs: number | undefined }>();
+
+  add({ startUs, series }: Interval): void {
+    for (const { tags } of series) {
+      const { scenario, phase } = tags;
+      if (scenario === undefined || (phase !== undefined && phase !== WARM_UP.phase)) continue;
+      const known = this.seen.get(scenario) ?? { isWarming: false, startUs: undefined, countedUs: undefined };
+      this.seen.set(scenario, known);
+      known.startUs ??= startUs;
+      if (phase === undefined) known.countedUs ??= startUs;
+      else known.isWarming = true;
+    }
+  }
+
+  get scenarios(): CountedScenario[] {
+    return [...this.seen].map(([name, { isWarming, startUs = 0, countedUs = startUs }]) => ({
+      name,
+      startUs,
+      ...(isWarming ? { warmupUs: countedUs - startUs } : {}),
+    }));
+  }
 }
 
 /** As the newest lines say. What was started and not completed by then was under way; nobody knows what became of it. */

@@ -66,6 +66,19 @@ describe('a run that left no end', () => {
     expect([thresholds.map(({ verdict }) => verdict), exitCode]).toEqual([['pass'], 111]);
   });
 
+  test('leaves the time of a warm-up out of its rates, in a report and in a check', async () => {
+    const warm = join(root, 'warm');
+    const requests = REQUESTS.map((request) => (request.second < 5 ? { ...request, phase: 'warmup' } : request));
+    await writeRunBundle(warm, { seconds: SECONDS, requests });
+    await rm(join(warm, BUNDLE_FILES.manifest));
+    await rm(join(warm, BUNDLE_FILES.summary));
+    const { summary } = await readBundle(warm);
+    expect(summary.metrics['http_reqs']).toMatchObject({ count: 250, rate: 10 });
+    expect(summary.warmUps).toEqual([expect.objectContaining({ scenario: 'browse', seconds: 5, requests: 50 })]);
+    const asked = parseThresholds('http_reqs: rate==10', { where: 'test', intervalUs: 1_000_000, metrics: {} });
+    expect((await checkThresholds(await openResults(warm), asked)).thresholds).toMatchObject([{ verdict: 'pass', observed: 10 }]);
+  });
+
   test('can neither accuse nor acquit in a comparison', async () => {
     const { verdict, exitCode, obstacles } = await compareFiles({ baseline: [whole], candidate: [dir], options: { replicates: 200 } });
     expect([verdict, exitCode]).toEqual(['not enough data', 111]);
