@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 const root = import.meta.dirname;
 
 /** Files that measure time at the target: nothing runs beside them. */
-const TIMING = ['arrival-log', 'calibrate', 'clocks', 'even-spacing', 'intended-start', 'loop-block', 'truth'].map(
+const TIMING = ['arrival-log', 'calibrate', 'clocks', 'even-spacing', 'intended-start', 'live-control', 'loop-block', 'truth'].map(
   (name) => `test/system/${name}.test.ts`,
 );
 

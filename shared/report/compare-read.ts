@@ -32,12 +32,14 @@ export const COMPARED_METRIC = 'http_req_response_time';
 export async function readComparedRun(path: string, metric: string = COMPARED_METRIC, unit: LogUnit = {}): Promise<ComparedRun> {
   const results = await openResults(path, unit);
   const sampler = new RunSampler();
-  if (results.kind === 'log' && metric === COMPARED_METRIC && !results.outline.metrics.has(metric)) {
+  const isForeign = results.kind === 'log' && metric === COMPARED_METRIC && !results.outline.metrics.has(metric);
+  if (isForeign) {
     for await (const interval of results.intervals()) addEveryTag(sampler, interval);
   } else {
     for await (const interval of results.intervals((one) => one === metric)) addMetric(sampler, interval, metric);
   }
-  return { path, about: results.kind === 'bundle' ? aboutRun(results.bundle) : undefined, sample: filled(sampler, path, metric) };
+  const about = results.kind === 'bundle' ? aboutRun(results.bundle) : undefined;
+  return { path, about, sample: filled(sampler, path, metric, !isForeign) };
 }
 
 function aboutRun({ manifest, summary: { run, validity } }: Bundle): AboutRun {
@@ -51,8 +53,8 @@ function addEveryTag(sampler: RunSampler, interval: Interval): void {
   }
 }
 
-function filled(sampler: RunSampler, path: string, metric: string): RunSample {
-  const sample = sampler.finish();
+function filled(sampler: RunSampler, path: string, metric: string, areFailuresKnown: boolean): RunSample {
+  const sample = sampler.finish(areFailuresKnown);
   if (sample.steps.size === 0) throw new AppError('BUNDLE_INVALID', `${path}: expected samples of ${metric}, found none`);
   return sample;
 }

@@ -172,6 +172,20 @@ describe('comparing plain logs', () => {
     expect(regressed.map(({ step }) => step)).toEqual(['read']);
   });
 
+  test("another tool's log does not say what failed: no error rate is judged, and none is missed", async () => {
+    const tag = (): string => 'read';
+    const [a, b] = [await log('c.hlog', 3, tag), await log('d.hlog', 4, tag)];
+    const { comparison } = await compareFiles({ baseline: [a], candidate: [b], options: OPTIONS });
+    const own = await compareFiles({ baseline: [a], candidate: [await bundle('own', { seed: 22 })], options: OPTIONS });
+    for (const { total } of [comparison, own.comparison]) {
+      const rate = total.measures.find(({ measure }) => measure === 'error_rate');
+      expect(rate).toMatchObject({ verdict: 'not enough data', baseline: undefined, effect: undefined });
+      expect(rate?.reason).toBe('baseline: which requests failed is not recorded');
+    }
+    expect(comparison.total.measures.slice(0, 3).map(({ verdict }) => verdict)).not.toContain('not enough data');
+    expect(comparison.verdict).not.toBe('not enough data');
+  });
+
   test('the intervals.hlog of a bundle compares as the bundle does', async () => {
     const [a, b] = [await bundle('whole-a', { seed: 21 }), await bundle('whole-b', { seed: 22, factor: 1.1 })];
     const whole = await compareFiles({ baseline: [a], candidate: [b], options: OPTIONS });

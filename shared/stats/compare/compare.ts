@@ -99,7 +99,7 @@ export function compareRuns(baseline: readonly RunSample[], candidate: readonly 
   if (total === undefined) throw new RangeError('a family of one has one member');
   const steps = isSplit ? judgeFamily(shared.map(pairOf), errorShare, options) : [];
   return {
-    verdict: overallVerdict(total, steps),
+    verdict: overallVerdict(total, steps, left.side.areFailuresKnown && right.side.areFailuresKnown),
     total,
     steps,
     onlyInBaseline: names.filter((name) => !right.side.steps.has(name)),
@@ -225,6 +225,7 @@ function obstacleTo(measure: Measure, baseline: PairSide, candidate: PairSide): 
     ['baseline', baseline],
     ['candidate', candidate],
   ] as const) {
+    if (measure === 'error_rate' && !side.areFailuresKnown) return `${name}: which requests failed is not recorded`;
     if (side.lengthsUs.length < SLICES_MIN) return `${name}: ${side.lengthsUs.length} intervals, at least ${SLICES_MIN} are needed`;
     const samples = measure === 'error_rate' ? measured.requests : measured.samples;
     const needed = Math.ceil(TAIL_SAMPLES_MIN / (isQuantile(measure) ? 1 - QUANTILES[measure] : 1) - 1e-6);
@@ -239,9 +240,14 @@ function judgeFamily(pairs: readonly Pair[], errorShare: number, options: Compar
     step,
     requests: { baseline: baseline.measured.requests, candidate: candidate.measured.requests },
     measures: tests.map((test, i) =>
-      judgeMeasure(test, baseline.spread.values[i]!, candidate.spread.values[i]!, studentQuantile(tail, test.df), options),
+      judgeMeasure(test, valueOf(i, baseline), valueOf(i, candidate), studentQuantile(tail, test.df), options),
     ),
   }));
+}
+
+/** NaN where it was not measured. */
+function valueOf(i: number, { side, spread }: PairSide): number {
+  return MEASURES[i] === 'error_rate' && !side.areFailuresKnown ? NaN : spread.values[i]!;
 }
 
 /** The probability that one test may leave on each side, so that all tests of the family together miss with probability `errorShare`:
@@ -289,11 +295,13 @@ function isAboveFloor(measure: Measure, effect: number, baseline: number, option
 /** Measures of the total that must be decided before "no difference" is said of the whole. */
 const DECISIVE: readonly Measure[] = ['p50', 'p90', 'p95', 'p99', 'error_rate'];
 
-function overallVerdict(total: StepComparison, steps: readonly StepComparison[]): CompareVerdict {
+function overallVerdict(total: StepComparison, steps: readonly StepComparison[], areFailuresKnown: boolean): CompareVerdict {
   const verdicts = new Set([total, ...steps].flatMap(({ measures }) => measures.map(({ verdict }) => verdict)));
   if (verdicts.has('regression')) return 'regression';
   if (verdicts.has('improvement')) return 'improvement';
-  const isOpen = total.measures.some(({ measure, verdict }) => DECISIVE.includes(measure) && verdict === 'not enough data');
+  // What nobody recorded cannot be waited for.
+  const decisive = DECISIVE.filter((measure) => measure !== 'error_rate' || areFailuresKnown);
+  const isOpen = total.measures.some(({ measure, verdict }) => decisive.includes(measure) && verdict === 'not enough data');
   return isOpen ? 'not enough data' : 'no difference';
 }
 

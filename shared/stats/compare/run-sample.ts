@@ -6,6 +6,8 @@ export interface RunSample {
   /** Length of each slice; the last one may be shorter. */
   readonly lengthsUs: Float64Array;
   readonly steps: ReadonlyMap<string, StepSlices>;
+  /** False where nobody recorded which requests failed; absent: somebody did. */
+  readonly areFailuresKnown?: boolean;
 }
 
 export interface StepSlices {
@@ -56,7 +58,8 @@ export class RunSampler {
     if (failed > 0) known.failed[index] = (known.failed[index] ?? 0) + failed;
   }
 
-  finish(): RunSample {
+  /** `areFailuresKnown`: false of results that do not say which requests failed. */
+  finish(areFailuresKnown = true): RunSample {
     const { slices, sliceUs } = this;
     const lengthsUs = new Float64Array(slices).fill(sliceUs);
     if (slices > 0) lengthsUs[slices - 1] = Math.min(sliceUs, Math.max(1, this.endUs - (slices - 1) * sliceUs));
@@ -67,7 +70,7 @@ export class RunSampler {
         failed: Float64Array.from({ length: slices }, (_, i) => failed[i] ?? 0),
       });
     }
-    return { lengthsUs, steps };
+    return { lengthsUs, steps, areFailuresKnown };
   }
 
   private sliceAt(startUs: number): number {

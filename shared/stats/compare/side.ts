@@ -16,6 +16,8 @@ export interface Side {
   /** 1 where a slice counts for throughput: the first and the last one of a run are only partly under load. */
   readonly isWhole: Uint8Array;
   readonly steps: ReadonlyMap<string, StepSlices>;
+  /** Of every run. */
+  readonly areFailuresKnown: boolean;
 }
 
 export function joinRuns(samples: readonly RunSample[]): Side {
@@ -42,7 +44,8 @@ export function joinRuns(samples: readonly RunSample[]): Side {
     isWhole[from] = 0;
     isWhole[to - 1] = 0;
   }
-  return { runs, lengthsUs: Float64Array.from(coarse.flatMap((run) => [...run.lengthsUs])), isWhole, steps };
+  const areFailuresKnown = samples.every((sample) => sample.areFailuresKnown !== false);
+  return { runs, lengthsUs: Float64Array.from(coarse.flatMap((run) => [...run.lengthsUs])), isWhole, steps, areFailuresKnown };
 }
 
 /** All steps of a side as one. */
