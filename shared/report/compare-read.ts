@@ -2,6 +2,7 @@ import { AppError } from '../base/index.ts';
 import type { Grade } from '../sla/index.ts';
 import { isPartOfTotals, RunSampler, type LogUnit, type RunSample, type Series, type Tags } from '../stats/index.ts';
 import type { Bundle } from './bundle.ts';
+import { fileDigest } from './file-digest.ts';
 import type { Interval } from './read-intervals.ts';
 import { openResults } from './results.ts';
 import type { SummaryReason } from './summary.ts';
@@ -12,6 +13,8 @@ export interface ComparedRun {
   /** Of a bundle; `undefined` of a plain log, which says nothing about itself. */
   readonly about: AboutRun | undefined;
   readonly sample: RunSample;
+  /** Of its log: the same for every copy of a run. */
+  readonly digest: string;
 }
 
 export interface AboutRun {
@@ -39,7 +42,7 @@ export async function readComparedRun(path: string, metric: string = COMPARED_ME
     for await (const interval of results.intervals((one) => one === metric)) addMetric(sampler, interval, metric);
   }
   const about = results.kind === 'bundle' ? aboutRun(results.bundle) : undefined;
-  return { path, about, sample: filled(sampler, path, metric, !isForeign) };
+  return { path, about, sample: filled(sampler, path, metric, !isForeign), digest: await fileDigest(results.log) };
 }
 
 function aboutRun({ manifest, summary: { run, validity } }: Bundle): AboutRun {

@@ -1,4 +1,4 @@
-import { EXIT_CODES, type ExitCode } from '../base/index.ts';
+import { AppError, EXIT_CODES, type ExitCode } from '../base/index.ts';
 import {
   COMPARE_DEFAULTS,
   compareRuns,
@@ -8,6 +8,7 @@ import {
   type CompareVerdict,
   type CurvePoint,
   type LogUnit,
+  type StepComparison,
 } from '../stats/index.ts';
 import { COMPARED_METRIC, readComparedRun, type AboutRun, type ComparedRun } from './compare-read.ts';
 
@@ -68,6 +69,7 @@ function reportComparison(
   metric: string,
   options: CompareOptions,
 ): CompareReport {
+  refuseCopies([...baseline, ...candidate]);
   const samples = { baseline: baseline.map(({ sample }) => sample), candidate: candidate.map(({ sample }) => sample) };
   const comparison = compareRuns(samples.baseline, samples.candidate, options);
   const obstacles = [...invalidRuns('baseline', baseline), ...invalidRuns('candidate', candidate)];
@@ -81,13 +83,31 @@ function reportComparison(
     candidate: candidate.map(aboutFile),
     obstacles,
     warnings: warningsOf(baseline, candidate, comparison),
-    comparison,
+    comparison: obstacles.length > 0 ? withoutVerdicts(comparison) : comparison,
     curves: [comparison.total, ...comparison.steps].map(({ step }) => ({
       step,
       baseline: percentileCurve(samples.baseline, step),
       candidate: percentileCurve(samples.candidate, step),
     })),
   };
+}
+
+/** A run that is repeated is no second run: how runs differ would be learnt from it all the same. */
+function refuseCopies(runs: readonly ComparedRun[]): void {
+  const seen = new Map<string, string>();
+  for (const { digest, path } of runs) {
+    const before = seen.get(digest);
+    if (before !== undefined) throw new AppError('USAGE', `${before} and ${path} hold the same run: a repeated run is no second run`);
+    seen.set(digest, path);
+  }
+}
+
+function withoutVerdicts(comparison: Comparison): Comparison {
+  const open = (step: StepComparison): StepComparison => ({
+    ...step,
+    measures: step.measures.map((one) => ({ ...one, verdict: 'not enough data', isBelowFloor: false, reason: 'a side is invalid' })),
+  });
+  return { ...comparison, verdict: 'not enough data', total: open(comparison.total), steps: comparison.steps.map(open) };
 }
 
 /** No data is not a pass: a verdict that could not be reached does not end with 0. */

@@ -1,6 +1,9 @@
 import type { CompareVerdict, Measure, MeasureComparison, StepComparison } from '../stats/index.ts';
-import type { CompareReport } from './compare-report.ts';
+import type { AboutFile, CompareReport } from './compare-report.ts';
 import { formatMs, formatPercent, oneLine } from './format.ts';
+
+/** Of one side; the JSON has all of them. */
+const NAMES_SHOWN_MAX = 12;
 
 /** How every format writes the parts of a comparison: plain text, to be escaped by whoever needs to. */
 export const VERDICT_SIGNS: Readonly<Record<CompareVerdict, string>> = {
@@ -115,8 +118,14 @@ function changesText(groups: readonly StepComparison[], verdict: CompareVerdict)
 
 /** Who was compared, in one line. */
 export function sidesText({ baseline, candidate, metric }: CompareReport): string {
-  const count = (runs: number): string => (runs === 1 ? '1 run' : `${runs} runs`);
-  return `baseline ${count(baseline.length)}, candidate ${count(candidate.length)}; ${metric} of requests that succeeded`;
+  const told = (runs: readonly AboutFile[]): string => `${runs.length === 1 ? '1 run' : `${runs.length} runs`} (${namesText(runs)})`;
+  return `baseline ${told(baseline)}, candidate ${told(candidate)}; ${metric} of requests that succeeded`;
+}
+
+/** Where the runs came from; of very many the first and how many more. */
+function namesText(runs: readonly AboutFile[]): string {
+  const shown = runs.slice(0, NAMES_SHOWN_MAX).map(({ path }) => oneLine(path));
+  return runs.length > shown.length ? `${shown.join(', ')} and ${runs.length - shown.length} more` : shown.join(', ');
 }
 
 /** How it was judged: with these numbers and the files anybody gets the same answer. */

@@ -1,9 +1,7 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { access, open, rename, rm } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
 import { AppError } from '../base/index.ts';
 import { alignIntervals, type NextInterval } from './align.ts';
+import { fileDigest } from './file-digest.ts';
 import { formatHlogHead, formatHlogLine } from './hlog.ts';
 import type { Results } from './results.ts';
 
@@ -62,17 +60,11 @@ async function refuseUnlike(sources: readonly Results[]): Promise<void> {
       const lengths = `intervals of ${first.intervalUs / 1_000} ms in ${first.path}, of ${intervalUs / 1_000} ms in ${path}`;
       throw new AppError('NOT_MERGEABLE', `these results cannot be merged: ${lengths}`);
     }
-    const digest = await digestOf(log);
+    const digest = await fileDigest(log);
     const before = seen.get(digest);
     if (before !== undefined) throw new AppError('NOT_MERGEABLE', `these results cannot be merged: ${before} and ${path} are the same`);
     seen.set(digest, path);
   }
-}
-
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
 }
 
 function nextOf(source: Results): NextInterval {

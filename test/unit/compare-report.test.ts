@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -123,12 +123,31 @@ describe('comparing bundles', () => {
     const slow = await bundle('invalid', { seed: 8, factor: 2, grade: 'invalid' });
     const report = await compareFiles({ baseline: [fine], candidate: [slow], options: OPTIONS });
     expect([report.verdict, report.exitCode]).toEqual(['not enough data', EXIT_CODES.invalidResult.code]);
-    expect(report.comparison.verdict).toBe('regression');
+    // Not in a single row either: somebody would read it as one.
+    const { total, steps } = report.comparison;
+    const told = [total, ...steps].flatMap(({ measures }) => measures.map(({ verdict, reason }) => `${verdict}: ${reason ?? ''}`));
+    expect(new Set(told)).toEqual(new Set(['not enough data: a side is invalid']));
     expect(report.obstacles).toEqual([`candidate ${slow} is invalid: generator-lag (it was late)`]);
     const shaky = await bundle('degraded', { seed: 9, grade: 'degraded' });
     const { verdict, warnings } = await compareFiles({ baseline: [fine], candidate: [shaky], options: OPTIONS });
     expect(verdict).toBe('no difference');
     expect(warnings[0]).toBe(`${shaky} is degraded: generator-lag (it was late)`);
+  });
+
+  test('a copy of a run is refused, on either side, and so is its log alone', async () => {
+    const [one, other] = [await bundle('one', { seed: 51 }), await bundle('other', { seed: 52 })];
+    const copy = join(dir, 'copy');
+    await cp(one, copy, { recursive: true });
+    for (const [baseline, candidate] of [
+      [[one, copy], [other]],
+      [[one], [copy]],
+      [[one], [join(one, BUNDLE_FILES.intervals)]],
+    ] as const) {
+      await expect(compareFiles({ baseline, candidate, options: OPTIONS })).rejects.toMatchObject({
+        code: 'USAGE',
+        message: expect.stringContaining('hold the same run') as string,
+      });
+    }
   });
 
   test('another load is compared with a warning', async () => {

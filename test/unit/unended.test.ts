@@ -80,7 +80,9 @@ describe('a run that left no end', () => {
   });
 
   test('can neither accuse nor acquit in a comparison', async () => {
-    const { verdict, exitCode, obstacles } = await compareFiles({ baseline: [whole], candidate: [dir], options: { replicates: 200 } });
+    const other = join(root, 'other');
+    await writeRunBundle(other, { seconds: SECONDS, requests: REQUESTS.map((request) => ({ ...request, us: request.us + 1 })) });
+    const { verdict, exitCode, obstacles } = await compareFiles({ baseline: [other], candidate: [dir], options: { replicates: 200 } });
     expect([verdict, exitCode]).toEqual(['not enough data', 111]);
     expect(obstacles.join()).toContain('bundle-incomplete');
   });
