@@ -78,7 +78,7 @@ async function killNats({ cluster, draw, sleep }: FaultContext): Promise<string>
 
 async function freezeNats({ cluster, draw, sleep }: FaultContext): Promise<string> {
   const ms = draw.between(500, 4_000);
-  cluster.nats.freeze();
+  await cluster.nats.freeze();
   await sleep(ms);
   cluster.nats.thaw();
   return `nats-server stood still for ${seconds(ms)}`;

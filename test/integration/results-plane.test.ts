@@ -220,7 +220,7 @@ describe('a server that is killed and comes back', () => {
     };
     add(0);
     await waitUntil('the first batch arrived', () => collected.batches.length === 1);
-    server.freeze();
+    await server.freeze();
     try {
       for (const sequence of [1, 2, 3]) add(sequence);
       await waitUntil('an attempt has failed', () => outbox.failure !== undefined, 15_000);

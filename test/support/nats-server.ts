@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -92,9 +92,13 @@ export class NatsServer {
     await this.end('SIGKILL');
   }
 
-  /** It stands still, as with a disk that does not answer: connections stay, nothing is said. */
-  freeze(): void {
-    if (this.running !== undefined) process.kill(this.running.serverPid, 'SIGSTOP');
+  /** It stands still, as with a disk that does not answer: connections stay, nothing is said. Resolves when it does: until one of its threads
+   *  has taken the signal, which may wait for a core, the others go on. */
+  async freeze(): Promise<void> {
+    if (this.running === undefined) return;
+    const { serverPid } = this.running;
+    process.kill(serverPid, 'SIGSTOP');
+    await waitUntil('the server stands still', async () => (await threadStates(serverPid)).every((state) => state === 'T'));
   }
 
   thaw(): void {
@@ -179,4 +183,12 @@ function servesJetStream(port: number): Promise<boolean> {
     socket.on('error', () => socket.destroy());
     socket.on('close', () => resolve(greeting.startsWith('INFO ') && greeting.includes('"jetstream":true')));
   });
+}
+
+/** One letter for each thread, as proc(5) has them. */
+async function threadStates(pid: number): Promise<string[]> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const stats = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8')));
+  // The name of a program comes before it, in brackets, and may hold anything.
+  return stats.map((stat) => stat.split(') ').at(-1)?.[0] ?? '');
 }
