@@ -88,7 +88,7 @@ export class ArrivalRate implements Executor {
   turn(nowUs: number, isLast: boolean): void {
     this.seenUs = nowUs;
     if (this.retiring.length > 0) this.closeRetiring();
-    if ((this.share.epochs[this.epoch + 1]?.fromUs ?? Infinity) <= nowUs) this.enterEpoch(nowUs);
+    if (this.isNextEpochDue(nowUs)) this.enterEpoch(nowUs);
     const { stripe } = this.share;
     const mayBegin = this.context.mayBegin(nowUs);
     if (mayBegin) this.isForfeiting = false;
@@ -196,10 +196,14 @@ export class ArrivalRate implements Executor {
     actor.start(index, intendedAtUs, startUs);
   }
 
+  private isNextEpochDue(nowUs: number): boolean {
+    const next = this.share.epochs[this.epoch + 1];
+    return next !== undefined && next.fromUs <= nowUs;
+  }
+
   /** VUs are owned by epoch: those that went to another agent begin nothing more here, those that came are new ones. */
   private enterEpoch(nowUs: number): void {
-    const { epochs } = this.share;
-    while ((epochs[this.epoch + 1]?.fromUs ?? Infinity) <= nowUs) this.epoch++;
+    while (this.isNextEpochDue(nowUs)) this.epoch++;
     this.closeRetiring();
     this.takeOverVus();
     this.retiring.push(...this.free.filter(({ vu }) => this.isOwned[vu] === 0));

@@ -47,6 +47,13 @@ describe('an executor that hears of an epoch too late', () => {
   });
 });
 
+test('a turn past every instant there is ends an arrival-rate executor, and ends itself', () => {
+  const driven = new DrivenExecutor(openScenario(), then(oneEpoch('a'), 350_000, { owners: ['a'] }), 'a');
+  driven.turnAt(Infinity);
+  for (const actor of driven.busy) driven.complete(actor);
+  expect(driven.executor.isDone).toBe(true);
+});
+
 describe('an arrival-rate executor whose VUs move', () => {
   test('closes those that went when they are free, and makes those that came', () => {
     const driven = new DrivenExecutor(openScenario({ maxVus: 4 }), oneEpoch('a', 'b'), 'a');
