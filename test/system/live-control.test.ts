@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { imbalances } from '../../shared/stats/index.ts';
 import { Cluster } from '../support/cluster.ts';
-import { atAQuietMoment } from '../support/quiet-moment.ts';
+import { atAQuietMoment, noiseMs } from '../support/quiet-moment.ts';
 import { iterationsOf, perWindow, zeroUs } from '../support/started-run.ts';
 import { TargetProcess } from '../support/target-process.ts';
 
 /** Long enough for four commands, one after the other, on a busy machine. */
 const SECONDS = 20;
 const WINDOW_US = 100_000;
+/** A window may have three arrivals too many or too few: at 800/s, those of so long, which the next window then lacks. */
+const NOISE_MAX_MS = 3.75;
 const SECOND_US = 1_000_000;
 
 interface Event {
@@ -30,7 +32,7 @@ describe('the load of a run under way', () => {
   });
 
   test('scaled from 200/s to 800/s takes one clean step on all agents, and a pause is one clean gap', async () => {
-    await atAQuietMoment(40, async () => {
+    await atAQuietMoment(NOISE_MAX_MS, async () => {
       await target.reset();
       const load = { executor: 'constant-arrival-rate', rate: 200, duration: `${SECONDS}s`, flow: [{ get: '/i/${iteration}' }] };
       const { child, done } = await cluster.begin({ name: 'changed', target: target.url, scenarios: { load } }, 3);
@@ -52,7 +54,8 @@ describe('the load of a run under way', () => {
       ]);
       expect(refusals.map(({ code }) => code)).toEqual([104, 104, 104, 104]);
       const run = await done;
-      const { arrivals, total, loopDelayMaxUs } = await target.log();
+      const log = await target.log();
+      const { arrivals, total } = log;
       const { ledger } = run.summary;
       const at = (kind: string): number =>
         (run.bundle.manifest.events as readonly Event[]).find((event) => event.kind === kind)?.detail.atUs ?? NaN;
@@ -60,7 +63,7 @@ describe('the load of a run under way', () => {
       const finished = await cluster.muster('scale', runId, '--rate', '5');
 
       return {
-        noiseMs: loopDelayMaxUs / 1_000,
+        noiseMs: noiseMs(run.summary.agents, log),
         judge: (slackMs) => {
           expect(finished.code).toBe(104);
           expect(imbalances(ledger)).toEqual([]);
@@ -71,14 +74,16 @@ describe('the load of a run under way', () => {
           expect(new Set(iterationsOf(arrivals)).size).toBe(total);
           // Windows that lie wholly on one side of a change have the rate of that side.
           const counts = perWindow(arrivals, zeroUs(run), WINDOW_US);
-          const tolerance = (rate: number): number => 3 + (rate * slackMs) / 1_000;
-          counts.slice(0, SECONDS * 10 - 1).forEach((count, window) => {
+          const offs = counts.slice(0, SECONDS * 10 - 1).flatMap((count, window) => {
             const [fromUs, toUs] = [window * WINDOW_US, (window + 1) * WINDOW_US];
             const changes = [0, scaledUs, pausedUs, resumedUs].filter((us) => us <= fromUs);
-            if ([scaledUs, pausedUs, resumedUs].some((us) => us > fromUs - WINDOW_US && us < toUs + WINDOW_US)) return;
+            if ([scaledUs, pausedUs, resumedUs].some((us) => us > fromUs - WINDOW_US && us < toUs + WINDOW_US)) return [];
             const rate = [0, 200, 800, 0, 800][changes.length] ?? NaN;
-            expect(Math.abs(count - rate / 10), `window ${window}: ${count}`).toBeLessThanOrEqual(tolerance(rate));
+            return [{ off: Math.abs(count - rate / 10), window, count, slack: (rate * slackMs) / 1_000 }];
           });
+          expect(offs.filter(({ off, slack }) => off > 3 + slack)).toEqual([]);
+          // However noisy the machine was: what it kept waiting are moments, and the rest of the windows is as it must be.
+          expect(offs.filter(({ off }) => off > 3).length).toBeLessThan(offs.length / 10);
         },
       };
     });
