@@ -17,6 +17,9 @@ export const BUNDLE_FILES = {
   checkpoint: 'checkpoint.json',
 } as const;
 
+/** Of the id of a bundle that several runs were merged into. */
+export const MERGED_ID_PREFIX = 'merged-';
+
 /** `run.json`: what was run, by whom, and what happened on the way. The parts are kept as their owners wrote them. */
 export interface Manifest {
   readonly schemaVersion: 1;

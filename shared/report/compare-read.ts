@@ -1,7 +1,7 @@
 import { AppError } from '../base/index.ts';
 import type { Grade } from '../sla/index.ts';
 import { isPartOfTotals, RunSampler, type LogUnit, type RunSample, type Series, type Tags } from '../stats/index.ts';
-import type { Bundle } from './bundle.ts';
+import type { Bundle, Manifest } from './bundle.ts';
 import { fileDigest } from './file-digest.ts';
 import type { Interval } from './read-intervals.ts';
 import { openResults } from './results.ts';
@@ -47,7 +47,7 @@ export async function readComparedRun(path: string, metric: string = COMPARED_ME
 
 function aboutRun({ manifest, summary: { run, validity } }: Bundle): AboutRun {
   const { id, name, startedAt } = run;
-  return { id, name, startedAt, grade: validity.grade, reasons: validity.reasons, load: loadOf(manifest.plan) };
+  return { id, name, startedAt, grade: validity.grade, reasons: validity.reasons, load: loadOf(manifest) };
 }
 
 function addEveryTag(sampler: RunSampler, interval: Interval): void {
@@ -91,7 +91,8 @@ function stepOf(tags: Tags): string {
   return method === undefined ? name : `${method} ${name}`;
 }
 
-function loadOf(plan: unknown): string {
+/** Runs that were merged stood side by side: together they planned the load once for each of them. */
+function loadOf({ plan, merged }: Manifest): string {
   const scenarios = (plan as { readonly scenarios?: readonly { readonly name?: string; readonly load?: unknown }[] } | null)?.scenarios;
-  return JSON.stringify((scenarios ?? []).map(({ name, load }) => ({ name, load })));
+  return JSON.stringify({ times: merged?.length ?? 1, scenarios: (scenarios ?? []).map(({ name, load }) => ({ name, load })) });
 }

@@ -40,10 +40,12 @@ function renderCase(className: string, { name, failure, remark }: TestCase): str
 }
 
 function thresholdCase({ metrics }: Summary, threshold: ThresholdSummary): TestCase {
-  const { metric, tags, expression, verdict } = threshold;
+  const { metric, tags, expression, verdict, windowSeconds } = threshold;
+  // Two thresholds may differ in their window alone.
+  const window = windowSeconds === undefined ? '' : ` in every ${windowSeconds} s`;
   const seen = observedText(threshold, metrics[metric]);
   return {
-    name: `${selectorText(metric, tags)}: ${expression}`,
+    name: `${selectorText(metric, tags)}: ${expression}${window}`,
     failure: verdict === 'pass' ? undefined : seen,
     remark: verdict === 'pass' ? seen : undefined,
   };

@@ -76,12 +76,13 @@ async function addUp(sources: readonly BundleResults[], merged: MergedRun, manif
   const { agents, lost } = agentsOf(sources, merged);
   const spreads = summaries.flatMap(({ run: { startSpreadMs } }) => startSpreadMs ?? []);
   const stops = summaries.flatMap(({ run: { stopped } }) => stopped ?? []);
-  const [seed, target] = [common(summaries.map((one) => one.run.seed)), common(summaries.map((one) => one.run.target))];
+  const seed = common(summaries.map((one) => one.run.seed));
+  const target = distinct(summaries.flatMap((one) => one.run.target ?? [])).join(' + ');
   return summarise({
     run: {
       ...run,
       ...(seed === undefined ? {} : { seed }),
-      ...(target === undefined ? {} : { target }),
+      ...(target === '' ? {} : { target }),
       agents: { planned: agents.size, reported: agents.size - lost.length, lost: lost.length },
       ...(spreads.length === 0 ? {} : { startSpreadMs: Math.max(...spreads) }),
       ...(stops.length === 0 ? {} : { stopped: [...new Set(stops)].join('; ') }),

@@ -52,11 +52,14 @@ export async function mergeLogs(sources: readonly Results[], out: string): Promi
   }
 }
 
+/** Timers of other tools jitter: intervals that differ by less are of one length. */
+const LENGTH_JITTER_MAX = 0.05;
+
 async function refuseUnlike(sources: readonly Results[]): Promise<void> {
   const [first] = sources;
   const seen = new Map<string, string>();
   for (const { path, intervalUs, log } of sources) {
-    if (first !== undefined && intervalUs !== first.intervalUs) {
+    if (first !== undefined && Math.abs(intervalUs - first.intervalUs) > LENGTH_JITTER_MAX * first.intervalUs) {
       const lengths = `intervals of ${first.intervalUs / 1_000} ms in ${first.path}, of ${intervalUs / 1_000} ms in ${path}`;
       throw new AppError('NOT_MERGEABLE', `these results cannot be merged: ${lengths}`);
     }

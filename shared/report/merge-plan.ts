@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AppError, type Problem } from '../base/index.ts';
+import { MERGED_ID_PREFIX } from './bundle.ts';
 import type { AgentLine } from './interval-lines.ts';
 import type { BundleResults } from './results.ts';
 
@@ -20,7 +21,9 @@ export async function planMerge(sources: readonly BundleResults[]): Promise<Merg
   const ids = [...new Set(sources.map(({ bundle }) => bundle.manifest.run.id))].sort();
   const isOneRun = ids.length === 1 && first.bundle.manifest.merged === undefined;
   const merged: MergedRun = {
-    id: isOneRun ? first.bundle.manifest.run.id : `merged-${createHash('sha256').update(ids.join(' ')).digest('hex').slice(0, 12)}`,
+    id: isOneRun
+      ? first.bundle.manifest.run.id
+      : `${MERGED_ID_PREFIX}${createHash('sha256').update(ids.join(' ')).digest('hex').slice(0, 12)}`,
     isOneRun,
     agentName: (source, agent) => (isOneRun ? agent : fullName(source, agent)),
   };

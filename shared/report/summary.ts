@@ -198,8 +198,14 @@ export function summariseValue(value: SeriesValue, durationUs: number, unit?: st
 
 /** `http_req_failed{scenario:browse}`: how thresholds and reports write a metric and the tags its series must carry. */
 export function selectorText(metric: string, tags: Tags): string {
-  const pairs = Object.entries(tags).map(([name, value]) => `${name}:${value}`);
+  const pairs = Object.entries(tags).map(([name, value]) => `${quoted(name)}:${quoted(value)}`);
   return pairs.length === 0 ? metric : `${metric}{${pairs.join(',')}}`;
+}
+
+/** What would end a tag stands in quotes. */
+function quoted(text: string): string {
+  if (!/[,{}]|^["']/.test(text)) return text;
+  return text.includes('"') ? `'${text}'` : `"${text}"`;
 }
 
 /** By metric, over all its series that belong to no phase. */

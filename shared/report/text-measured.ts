@@ -1,4 +1,5 @@
 import { formatBytes, formatDurationUs } from '../base/index.ts';
+import { parseThreshold } from '../sla/index.ts';
 import { findMetric, isPartOfTotals, METRICS } from '../stats/index.ts';
 import { dotted, formatCount, formatIn, formatPercent, oneLine } from './format.ts';
 import type { Paint } from './paint.ts';
@@ -36,14 +37,19 @@ function windowText({ windowSeconds }: ThresholdSummary): string {
   return formatDurationUs((windowSeconds ?? 0) * 1_000_000);
 }
 
-/** The observed value the way k6 writes it: `p(99)=12.3ms`, `rate=0.52%`. */
+/** The observed value the way k6 writes it: `p(99)=12.3ms`, `rate=0.52%`. What rounding would make the bound itself is told in full:
+ *  `p(99)=250ms` of a failed `p(99)<=250` reads like a mistake. */
 function shownAs({ metric, expression }: ThresholdSummary, observed: number, measured: MetricSummary | undefined): string {
   const aggregation = /^\s*([a-z]+(?:\([^)]*\))?)/.exec(expression)?.[1] ?? 'value';
   const kind = measured?.type ?? findMetric(metric)?.kind;
   const unit = measured?.type === 'trend' ? measured.unit : 'ms';
-  if (kind === 'trend' && aggregation !== 'count') return `${aggregation}=${formatIn(unit, observed)}`;
-  if (kind === 'rate') return `${aggregation}=${formatPercent(observed)}`;
-  return `${aggregation}=${formatCount(observed)}`;
+  const format = (value: number): string => {
+    if (kind === 'trend' && aggregation !== 'count') return formatIn(unit, value);
+    return kind === 'rate' ? formatPercent(value) : formatCount(value);
+  };
+  const parsed = parseThreshold(metric, expression, {}, { [metric]: { kind: kind ?? 'gauge', unit } });
+  const isHidden = 'bound' in parsed && observed !== parsed.bound && format(observed) === format(parsed.bound);
+  return `${aggregation}=${format(observed)}${isHidden ? ` (${observed})` : ''}`;
 }
 
 export function checkLines({ metrics, series }: Summary, paint: Paint): string[] {

@@ -6,6 +6,7 @@ import { runVerdict } from './verdict.ts';
 
 /** Agents listed by name, worst lag first; more are counted. */
 const AGENTS_LISTED_MAX = 10;
+const NAME_COLUMNS_MIN = 24;
 
 export function agentLines({ run, agents }: Summary, paint: Paint): string[] {
   const { planned, reported, lost } = run.agents;
@@ -15,10 +16,11 @@ export function agentLines({ run, agents }: Summary, paint: Paint): string[] {
     .sort((a, b) => Number(b.isLost) - Number(a.isLost) || b.pacerLagMaxMs - a.pacerLagMaxMs)
     .slice(0, AGENTS_LISTED_MAX);
   const rest = agents.length - listed.length;
+  const nameColumns = Math.max(NAME_COLUMNS_MIN, ...listed.map(({ agent }) => oneLine(agent).length));
   return [
     lost > 0 || reported < planned ? paint.warn(counts) : counts,
     ...listed.map(({ agent, isLost, cpuMean, cpuWorst, loopDelayMaxMs, pacerLagMaxMs, rssMaxBytes }) => {
-      const name = oneLine(agent).slice(0, 24).padEnd(24);
+      const name = oneLine(agent).padEnd(nameColumns);
       const cores = `cpu ${cpuMean.toFixed(2)}${cpuWorst > cpuMean ? ` (worst ${cpuWorst.toFixed(2)})` : ''}`;
       const line = `${name} ${cores}, loop max ${formatMs(loopDelayMaxMs)}, pacer max ${formatMs(pacerLagMaxMs)}, ${formatBytes(rssMaxBytes)}`;
       return isLost ? `${paint.bad(line)} LOST` : line;

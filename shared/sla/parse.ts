@@ -66,10 +66,11 @@ interface Selector {
 }
 
 function parseSelector(text: string, custom: CustomMetrics): Selector | Problem {
-  const match = /^\s*([^{}\s]+)\s*(?:\{([^{}]*)\})?\s*$/.exec(text);
+  const match = /^\s*("[^"]+"|[^{}\s]+)\s*(?:\{(.*)\})?\s*$/s.exec(text);
   if (match === null)
     return { problem: `expected a metric such as http_req_duration or http_req_duration{scenario:browse}, got "${text}"` };
-  const [, metric = '', tagList] = match;
+  const [, name = '', tagList] = match;
+  const metric = unquoted(name);
   const kind = findMetric(metric, custom)?.kind;
   if (kind === undefined) {
     const names = [...METRIC_NAMES, ...Object.keys(custom)];
@@ -77,16 +78,21 @@ function parseSelector(text: string, custom: CustomMetrics): Selector | Problem 
   }
   const tags: Record<string, string> = {};
   if (tagList === undefined) return { metric, kind, tags };
-  for (const pair of tagList.split(',')) {
-    const colon = pair.indexOf(':');
-    const key = unquoted(pair.slice(0, colon));
-    const value = unquoted(pair.slice(colon + 1));
-    if (colon < 0 || key === '' || value === '') return { problem: `expected tags as {name:value,name:value}, got "{${tagList}}"` };
+  let [rest, pair] = [tagList, ''];
+  do {
+    const found = TAG.exec(rest);
+    const [key, value] = [unquoted(found?.[1] ?? ''), unquoted(found?.[2] ?? '')];
+    if (key === '' || value === '') return { problem: `expected tags as {name:value,name:value}, got "{${tagList}}"` };
     if (Object.hasOwn(tags, key)) return { problem: `the tag "${key}" stands twice in "{${tagList}}"` };
     tags[key] = value;
-  }
+    pair = found?.[0] ?? '';
+    rest = rest.slice(pair.length);
+  } while (pair.endsWith(','));
   return { metric, kind, tags };
 }
+
+/** One tag of a list, with the comma behind it. In quotes a name or value may hold commas, colons and braces. */
+const TAG = /^\s*("[^"]*"|'[^']*'|[^:,{}]*?)\s*:\s*("[^"]*"|'[^']*'|[^,{}]*?)\s*(?:,|$)/;
 
 /** k6 lets quotes stand around names and values. */
 function unquoted(text: string): string {

@@ -72,17 +72,21 @@ export interface TrendRun {
   readonly medianUs: number;
   readonly name?: string;
   readonly grade?: 'valid' | 'invalid';
+  readonly id?: string;
 }
 
 /** What a trend reads of a run: its summary. Folders are named so that their order is not that of the runs. */
-export async function writeTrendRun(dir: string, { day, medianUs, name = 'storefront', grade = 'valid' }: TrendRun): Promise<void> {
+export async function writeTrendRun(
+  dir: string,
+  { day, medianUs, name = 'storefront', grade = 'valid', id = `run-${day}` }: TrendRun,
+): Promise<void> {
   const histogram = new Histogram();
   for (let n = 0; n < 1_000; n++) histogram.record(medianUs * (1 + (n / 1_000) ** 8));
   const summary = summaryOf(10, 1_000, [{ metric: 'http_req_response_time', tags: {}, value: { kind: 'trend', histogram } }]);
   const startedAt = `2026-03-${String(day).padStart(2, '0')}T00:00:00.000Z`;
   const folder = join(dir, `folder-${(day * 37) % 101}`);
   await mkdir(folder, { recursive: true });
-  const run = { ...summary.run, id: `run-${day}`, name, startedAt };
+  const run = { ...summary.run, id, name, startedAt };
   await writeFile(join(folder, BUNDLE_FILES.summary), renderJson({ ...summary, run, validity: { grade, reasons: [] } }));
 }
 

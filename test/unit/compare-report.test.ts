@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -154,6 +154,23 @@ describe('comparing bundles', () => {
     const candidate = await bundle('more', { seed: 11, rate: 200 });
     const { warnings } = await compareFiles({ baseline: [await bundle('less', { seed: 10 })], candidate: [candidate], options: OPTIONS });
     expect(warnings).toContainEqual(expect.stringContaining('did not plan the same load'));
+  });
+
+  test('several runs merged planned their load once each: beside one of them there is the warning, beside as many there is not', async () => {
+    const first = await bundle('one run', { seed: 17 });
+    const pair = async (name: string, seed: number): Promise<string> => {
+      const path = await bundle(name, { seed });
+      const file = join(path, BUNDLE_FILES.manifest);
+      const manifest = JSON.parse(await readFile(file, 'utf8')) as { readonly run: object };
+      await writeFile(file, JSON.stringify({ ...manifest, merged: [manifest.run, manifest.run] }));
+      return path;
+    };
+    const [one, other] = [await pair('pair one', 19), await pair('pair other', 20)];
+    const warned = async (baseline: string): Promise<boolean> =>
+      (await compareFiles({ baseline: [baseline], candidate: [other], options: OPTIONS })).warnings.some((warning) =>
+        warning.includes('did not plan the same load'),
+      );
+    expect([await warned(first), await warned(one)]).toEqual([true, false]);
   });
 
   test('what is not there, or holds nothing to compare, is told with its path', async () => {

@@ -18,6 +18,15 @@ describe('JUnit', () => {
     expect(xml).toMatch(/name="clock-uncertain: [^"]*" time="0"\/>/);
   });
 
+  test('a threshold with a window is told apart from the same one without', () => {
+    const base = summary();
+    const [first] = base.thresholds;
+    if (first === undefined) throw new Error('no threshold');
+    const xml = renderJunit({ ...base, thresholds: [first, { ...first, windowSeconds: 10, judged: 'worst-window' }] });
+    expect(xml).toContain('p(99)&#60;250" time="0">');
+    expect(xml).toContain('p(99)&#60;250 in every 10 s" time="0">');
+  });
+
   test('names with markup and control characters in them stay text', () => {
     const base = summary();
     const xml = renderJunit({ ...base, run: { ...base.run, name: '<a>&"\u0000\u001b\ud800' } });

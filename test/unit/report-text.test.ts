@@ -120,6 +120,23 @@ describe('closing summary', () => {
     expect(shown).toMatch(/ {2}degraded\n {4}agents-lost: agent b was lost\n/);
   });
 
+  test('what rounding would make the bound itself is told in full', () => {
+    const whole = summary();
+    const close = (metric: string, expression: string, observed: number): string =>
+      renderSummary({ ...whole, thresholds: [{ metric, tags: {}, expression, verdict: 'fail', observed }] }, { color: false });
+    expect(close('http_req_response_time', 'p(99)<=250', 250.0004)).toContain("✗ 'p(99)<=250' p(99)=250ms (250.0004)\n");
+    expect(close('http_req_response_time', 'p(99)<250', 250)).toContain("✗ 'p(99)<250' p(99)=250ms\n");
+    expect(close('http_req_failed', 'rate<0.01', 0.010001)).toContain("✗ 'rate<0.01' rate=1.00% (0.010001)\n");
+    expect(close('http_reqs', 'rate>=40', 39.999)).toContain("✗ 'rate>=40' rate=40 (39.999)\n");
+  });
+
+  test('a long name of an agent is not cut: in a merge it begins with the name of its run', () => {
+    const whole = summary();
+    const named = whole.agents.map((agent, i) => ({ ...agent, agent: `20261125-212737-af98/agent-${i}` }));
+    const shown = renderSummary({ ...whole, agents: named }, { color: false });
+    for (const { agent } of named) expect(shown).toContain(`${agent} cpu 0.20`);
+  });
+
   test('ends with what it all comes to', () => {
     expect(shown.trimEnd().split('\n').at(-1)).toBe('✗ FAILED  1 of 3 thresholds held, 1 failed, 1 without data · result degraded');
   });

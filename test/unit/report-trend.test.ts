@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -66,7 +66,18 @@ describe('the trend of a folder of bundles', () => {
     await writeTrendRun(dir, { day: 1, medianUs: 10_000 });
     const trend = await readTrend(dir);
     expect(trend.skipped.map((one) => one.dir)).toEqual(['notes']);
-    expect(renderTrendText(trend)).toContain('left out, being no bundle that can be read: notes');
+    expect(renderTrendText(trend)).toMatch(/left out: notes: .*expected a JSON file of a run bundle/);
     await expect(readTrend(join(dir, 'nowhere'))).rejects.toMatchObject({ code: 'BUNDLE_INVALID', exitCode: 104 });
+  });
+
+  test('a copy of a run and a merge of several are no runs: they are left out, and it is said why', async () => {
+    for (let day = 1; day <= 3; day++) await writeTrendRun(dir, { day, medianUs: 10_000 });
+    await cp(join(dir, 'folder-37'), join(dir, 'folder-37 again'), { recursive: true });
+    await writeTrendRun(dir, { day: 4, medianUs: 10_000, id: 'merged-0123456789ab' });
+    const trend = await readTrend(dir);
+    expect(trend.scenarios[0]?.runs.map(({ id }) => id)).toEqual(['run-1', 'run-2', 'run-3']);
+    const lines = ['left out: folder-37 again: the same run as folder-37', 'left out: folder-47: several runs merged, which are no run'];
+    expect(renderTrendText(trend)).toContain(lines.join('\n'));
+    expect(renderTrendMarkdown(trend)).toContain(lines.map((line) => `- ${line}`).join('\n'));
   });
 });

@@ -53,6 +53,9 @@ describe('a legal threshold', () => {
     [`${TREND}{ scenario : browse , status : 200 }`, { scenario: 'browse', status: '200' }],
     [`${TREND}{name:GET http://127.0.0.1/a}`, { name: 'GET http://127.0.0.1/a' }],
     [`  ${TREND} {method:GET} `, { method: 'GET' }],
+    [`${TREND}{name:"GET /items/{id}, first",'check':"it's: fine"}`, { name: 'GET /items/{id}, first', check: "it's: fine" }],
+    [`${TREND}{name:don't,status:200}`, { name: "don't", status: '200' }],
+    [`"${TREND}"{name:"a"}`, { name: 'a' }],
   ];
   test.each(tagged)('with tags: %s', (metric, tags) => {
     expect(parseThreshold(metric, 'p(95)<250')).toMatchObject({ metric: TREND, tags });
@@ -79,6 +82,8 @@ describe('a wrong threshold is one plain sentence', () => {
     [`${TREND}{}`, 'p(95)<250', 'expected tags as {name:value,name:value}, got "{}"'],
     [`${TREND}{scenario}`, 'p(95)<250', 'expected tags as'],
     [`${TREND}{scenario:}`, 'p(95)<250', 'expected tags as'],
+    [`${TREND}{scenario:a,}`, 'p(95)<250', 'expected tags as'],
+    [`${TREND}{name:/items/{id}}`, 'p(95)<250', 'expected tags as'],
     [`${TREND}{scenario:a,scenario:b}`, 'p(95)<250', 'the tag "scenario" stands twice'],
     [TREND, '', 'expected a condition such as p(95)<250, got ""'],
     [TREND, 'p(95)', 'expected a condition such as p(95)<250'],

@@ -16,9 +16,9 @@ export function renderTrendText(trend: Trend): string {
     const cell = (text: string, column: number): string =>
       column < 2 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0);
     const lines = rows.map((cells) => `  ${cells.map(cell).join('  ')}`.trimEnd());
-    return [oneLine(scenario.name).toUpperCase(), ...lines, '', ...changeLines(scenario).map((line) => `  ${line}`)].join('\n');
+    return [oneLine(scenario.name), ...lines, '', ...changeLines(scenario).map((line) => `  ${line}`)].join('\n');
   });
-  return `${[...blocks, ...skippedLines(trend)].join('\n\n')}\n`;
+  return `${[...blocks, ...skippedBlock(trend, '')].join('\n\n')}\n`;
 }
 
 export function renderTrendMarkdown(trend: Trend): string {
@@ -33,7 +33,7 @@ export function renderTrendMarkdown(trend: Trend): string {
       [line(TREND_HEAD), line(TREND_HEAD.map(() => '---')), ...rows].join('\n'),
     ].join('\n\n');
   });
-  return `${[...blocks, ...skippedLines(trend)].join('\n\n')}\n`;
+  return `${[...blocks, ...skippedBlock(trend, '- ')].join('\n\n')}\n`;
 }
 
 export const TREND_HEAD = ['started', 'run', ...TREND_PERCENTILES.map((name) => `p${name}`), 'req/s', 'failed', 'grade', ''];
@@ -72,8 +72,14 @@ function changeLine({ percentile, runId, beforeMs, afterMs, p }: TrendChange, st
   );
 }
 
+function skippedBlock(trend: Trend, bullet: string): string[] {
+  const lines = skippedLines(trend).map((line) => `${bullet}${line}`);
+  return lines.length === 0 ? [] : [lines.join('\n')];
+}
+
+/** Every folder that is no part of the trend, with the reason. */
 export function skippedLines({ skipped }: Trend): string[] {
-  return skipped.length === 0 ? [] : [`left out, being no bundle that can be read: ${skipped.map(({ dir }) => oneLine(dir)).join(', ')}`];
+  return skipped.map(({ dir, reason }) => oneLine(`left out: ${dir}: ${reason}`));
 }
 
 function minuteOf(startedAt: string): string {

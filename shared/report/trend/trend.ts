@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../base/index.ts';
-import { BUNDLE_FILES } from '../bundle.ts';
+import { BUNDLE_FILES, MERGED_ID_PREFIX } from '../bundle.ts';
 import { readSummary } from '../read-bundle.ts';
 import type { MetricSummary, PercentileName, Summary } from '../summary.ts';
 import { runVerdict, type RunVerdict } from '../verdict.ts';
@@ -13,7 +13,7 @@ export interface Trend {
   readonly dir: string;
   /** By name of the run: runs of different scenarios are not compared. */
   readonly scenarios: readonly ScenarioTrend[];
-  /** Folders that hold no bundle that can be read, and why. */
+  /** Folders that hold no run of their own, and why: no bundle that can be read, a copy of one, several runs merged. */
   readonly skipped: readonly { readonly dir: string; readonly reason: string }[];
 }
 
@@ -59,10 +59,19 @@ const CHANGE_SHARE_MIN = 0.02;
 export async function readTrend(dir: string): Promise<Trend> {
   const runs: { readonly name: string; readonly run: TrendRun }[] = [];
   const skipped: { dir: string; reason: string }[] = [];
+  const folderOf = new Map<string, string>();
   for (const folder of await foldersOf(dir)) {
     try {
       const summary = await readSummary(join(dir, folder));
-      runs.push({ name: summary.run.name, run: trendRun(folder, summary) });
+      const { id, name, startedAt } = summary.run;
+      const run = `${id} of ${startedAt}`;
+      const original = folderOf.get(run);
+      if (id.startsWith(MERGED_ID_PREFIX)) skipped.push({ dir: folder, reason: 'several runs merged, which are no run' });
+      else if (original !== undefined) skipped.push({ dir: folder, reason: `the same run as ${original}` });
+      else {
+        folderOf.set(run, folder);
+        runs.push({ name, run: trendRun(folder, summary) });
+      }
     } catch (thrown) {
       if (!(thrown instanceof AppError)) throw thrown;
       skipped.push({ dir: folder, reason: thrown.message });
