@@ -31,8 +31,10 @@ export interface AgentOptions extends AgentIdentity {
   readonly connectTimeoutMs: number;
 }
 
-/** Twice within any lease, and more. */
+/** Until the coordinator says how often it wants to hear of this agent. */
 const HEARTBEAT_MS = 500;
+/** How often it is asked whether a run that nobody watches is over. */
+const ALONE_LOOK_MS = 500;
 const REDIAL_MIN_MS = 200;
 const REDIAL_MAX_MS = 2_000;
 /** After its load, an agent without a coordinator keeps what is not delivered, and its last word, this long; then it is free again. */
@@ -74,6 +76,7 @@ class Agent {
   private readonly log: Log;
   private state: AgentState = 'JOINING';
   private stream: ControlStream | undefined;
+  private heartbeatMs = HEARTBEAT_MS;
   private assignment: Assignment | undefined;
   private run: Promise<void> | undefined;
   private releasing = Promise.resolve();
@@ -104,16 +107,18 @@ class Agent {
         ...{ machineRate, runId, state },
       },
     });
-    const heartbeat = setInterval(() => {
+    const beat = (): void => {
       this.beat();
-    }, HEARTBEAT_MS);
+      heartbeat = setTimeout(beat, this.heartbeatMs);
+    };
+    let heartbeat = setTimeout(beat, this.heartbeatMs);
     const close = (): void => {
       stream.close();
     };
     signal.addEventListener('abort', close);
     const reason = await stream.closed;
     signal.removeEventListener('abort', close);
-    clearInterval(heartbeat);
+    clearTimeout(heartbeat);
     this.stream = undefined;
     if (signal.aborted) return;
     const isRefused = /NOT_AUTHORISED|VERSION_SKEW|PERMISSION_DENIED|FAILED_PRECONDITION/.test(reason);
@@ -127,6 +132,7 @@ class Agent {
   async receive(message: CoordinatorMessage): Promise<void> {
     switch (message.$case) {
       case 'welcome':
+        this.heartbeatMs = message.value.heartbeatMs || HEARTBEAT_MS;
         this.welcome();
         this.log.info({ coordinatorVersion: message.value.coordinatorVersion }, 'joined');
         return;
@@ -260,7 +266,7 @@ class Agent {
   }
 
   private async untilGivenUp(over: AbortSignal): Promise<void> {
-    while (this.state === 'RUNNING' && !over.aborted) await this.clock.sleep(HEARTBEAT_MS, over);
+    while (this.state === 'RUNNING' && !over.aborted) await this.clock.sleep(ALONE_LOOK_MS, over);
     await this.clock.sleep(ORPHAN_KEEPS_MS, over);
     if (over.aborted) return;
     this.log.warn({ runId: this.assignment?.runId, afterS: ORPHAN_KEEPS_MS / 1000 }, 'nobody came for the results of a run');

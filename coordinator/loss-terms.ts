@@ -5,7 +5,7 @@ import type { Plan } from '../shared/plan/index.ts';
  *
  *  chain < broken: an agent whose stream broke is lost only when no batch of it could still prolong its lease by itself;
  *  lease + slack ≤ silence at which its epoch takes force: see `earliestUs`;
- *  two heartbeats < lease: one that is late costs nothing. */
+ *  two heartbeats < lease: one that is late costs nothing. A large fleet sends one a second. */
 export interface LossTerms {
   /** An agent whose control stream broke, and that neither dials in again nor delivers, is lost after this. */
   readonly brokenUs: number;

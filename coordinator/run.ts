@@ -29,8 +29,11 @@ const PREPARE_TIMEOUT_MS = 60_000;
 const STOP_GRACE_US = 5_000_000;
 /** How often a run tells how it is doing, and how often it looks who is still there. */
 const LOOK_EVERY_MS = 1_000;
-/** What is heard within this time is looked at together: a look goes over all agents, and each of them speaks twice a second. */
+/** What is heard within this time is looked at together: a look goes over all agents, and each of them speaks every second or
+ *  twice in it. */
 const TURN_MS = 20;
+/** Why a nap is over before its time. */
+const WOKEN = 'woken';
 const MEMBERS_EVERY_MS = 200;
 const READER_CLOSE_TIMEOUT_MS = 5_000;
 /** The end of a run waits this long for the stream to have its events. */
@@ -558,8 +561,9 @@ export class Run {
 
   private async nap(ms: number): Promise<void> {
     const woken = new AbortController();
+    // Every heartbeat wakes, and Node makes an exception with a stack for every call without a reason, also when it changes nothing.
     this.wake = () => {
-      woken.abort();
+      if (!woken.signal.aborted) woken.abort(WOKEN);
     };
     await this.context.clock.sleep(TURN_MS);
     if (!woken.signal.aborted) await this.context.clock.sleep(Math.max(1, ms - TURN_MS), woken.signal);

@@ -36,7 +36,6 @@ const POOL = 64;
 const TICK_MS = 5;
 const RETRY_MS = 250;
 /** As often as real agents. */
-const HEARTBEAT_US = 500_000;
 
 const options = JSON.parse(process.env['SIMULATED_AGENTS'] ?? '{}') as SimulationOptions;
 const pool = Array.from({ length: POOL }, (_, seed) => {
@@ -70,7 +69,8 @@ class SimulatedAgent {
   private zeroUs = Infinity;
   private sealed = 0;
   private stored = 0;
-  private beatUs: number;
+  private beatUs = Infinity;
+  private heartbeatUs = Infinity;
   private beats = 0;
 
   constructor(number: number) {
@@ -78,7 +78,6 @@ class SimulatedAgent {
     this.id = `sim-${String(number).padStart(5, '0')}`;
     // The golden ratio spreads any number of agents evenly.
     this.phaseUs = ((number * 0.618_034) % 1) * options.spreadMs * 1000;
-    this.beatUs = systemClock.nowUs() + ((number * 0.618_034) % 1) * HEARTBEAT_US;
     const client = new ControlClient(options.coordinator, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
     this.stream = client.join();
     this.stream.on('data', ({ kind }: JoinResponse) => {
@@ -105,7 +104,7 @@ class SimulatedAgent {
 
   tick(nowUs: number): void {
     if (nowUs >= this.beatUs) {
-      this.beatUs += HEARTBEAT_US;
+      this.beatUs += this.heartbeatUs;
       this.beat();
     }
     const dueUs = this.zeroUs + (this.sealed + 1) * 1e6 + this.phaseUs;
@@ -117,6 +116,8 @@ class SimulatedAgent {
   private receive(message: CoordinatorMessage): void {
     switch (message.$case) {
       case 'welcome':
+        this.heartbeatUs = message.value.heartbeatMs * 1_000;
+        this.beatUs = systemClock.nowUs() + ((this.number * 0.618_034) % 1) * this.heartbeatUs;
         if (++joined === count) report({ kind: 'joined' });
         return;
       case 'clockPing': {

@@ -51,6 +51,14 @@ describe('joining', () => {
     expect(joined.agent.clock).toEqual({ offsetUs: 5_000, uncertaintyUs: 0, samples: 1 });
   });
 
+  test('asks to be told twice a second, and agents beyond the 200th once', () => {
+    const { join } = arranged();
+    const asked = Array.from({ length: 202 }, (_, i) =>
+      join({ agentId: `a-${i}` }).said.flatMap((message) => (message.$case === 'welcome' ? [message.value.heartbeatMs] : [])),
+    ).flat();
+    expect([asked[0], asked[199], asked[200], asked[201]]).toEqual([500, 500, 1_000, 1_000]);
+  });
+
   test('pings eight times in a row, each when the last was answered, and again when a run claims the agent', () => {
     const { fleet, join, listener } = arranged();
     const { agent, said, pong } = join();
