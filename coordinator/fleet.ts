@@ -37,9 +37,9 @@ export interface FleetListener {
   onReturn(agent: Agent): boolean;
 }
 
-/** Half the time that a lease needs at least: see `loss-terms.ts`. */
+/** How often agents are to be heard; twice as long is still two in any lease (`loss-terms.ts`). */
 const HEARTBEAT_MS = 500;
-/** Agents beyond so many speak half as often, which no lease minds: what they say is most of a large fleet's cost. */
+/** Agents beyond so many speak half as often: what they say is a large part of what a fleet costs. */
 const OFTEN_HEARD_MAX = 200;
 /** An agent that said nothing for this long is lost. */
 export const SILENCE_MAX_MS = 5_000;

@@ -2,7 +2,7 @@ import { formatDurationUs } from '../base/index.ts';
 import type { CheckResult } from './check.ts';
 import { oneLine } from './format.ts';
 import { createPaint } from './paint.ts';
-import { selectorText, type ThresholdSummary } from './summary.ts';
+import { conditionText, selectorText, type ThresholdSummary } from './summary.ts';
 import { thresholdLines } from './text-measured.ts';
 import { validityLines } from './text-proof.ts';
 import { escapeXml } from './xml.ts';
@@ -52,9 +52,9 @@ export function renderCheckJunit(result: CheckResult): string {
   ].join('\n');
 }
 
-function junitCase(selector: string, { expression, verdict, observed, windowSeconds }: ThresholdSummary): string {
-  const window = windowSeconds === undefined ? '' : ` in every ${windowSeconds} s`;
-  const title = `${expression}${window}`;
+function junitCase(selector: string, threshold: ThresholdSummary): string {
+  const { verdict, observed } = threshold;
+  const title = conditionText(threshold);
   if (verdict === 'pass') return caseOf(selector, title, []);
   const seen = verdict === 'no-data' ? 'there was no data' : `observed ${String(observed)}`;
   return caseOf(selector, title, [failureOf(verdict, `${selector}: ${title}: ${seen}`, seen)]);

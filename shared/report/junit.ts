@@ -1,5 +1,5 @@
 import { VALIDITY_RULES, type ReasonCode } from '../sla/index.ts';
-import { selectorText, type Summary, type ThresholdSummary } from './summary.ts';
+import { conditionText, selectorText, type Summary, type ThresholdSummary } from './summary.ts';
 import { observedText } from './text-measured.ts';
 
 interface TestCase {
@@ -40,12 +40,10 @@ function renderCase(className: string, { name, failure, remark }: TestCase): str
 }
 
 function thresholdCase({ metrics }: Summary, threshold: ThresholdSummary): TestCase {
-  const { metric, tags, expression, verdict, windowSeconds } = threshold;
-  // Two thresholds may differ in their window alone.
-  const window = windowSeconds === undefined ? '' : ` in every ${windowSeconds} s`;
+  const { metric, tags, verdict } = threshold;
   const seen = observedText(threshold, metrics[metric]);
   return {
-    name: `${selectorText(metric, tags)}: ${expression}${window}`,
+    name: `${selectorText(metric, tags)}: ${conditionText(threshold)}`,
     failure: verdict === 'pass' ? undefined : seen,
     remark: verdict === 'pass' ? seen : undefined,
   };

@@ -198,15 +198,23 @@ export function summariseValue(value: SeriesValue, durationUs: number, unit?: st
 
 /** `http_req_failed{scenario:browse}`: how thresholds and reports write a metric and the tags its series must carry. */
 export function selectorText(metric: string, tags: Tags): string {
-  const pairs = Object.entries(tags).map(([name, value]) => `${quoted(name)}:${quoted(value)}`);
+  const pairs = Object.entries(tags).map(([name, value]) => `${quoted(name, ENDS_NAME)}:${quoted(value, ENDS_VALUE)}`);
   return pairs.length === 0 ? metric : `${metric}{${pairs.join(',')}}`;
 }
 
-/** What would end a tag stands in quotes. */
-function quoted(text: string): string {
-  if (!/[,{}]|^["']/.test(text)) return text;
+/** `p(99)<250 in every 10 s`: two thresholds may differ in their window alone. */
+export function conditionText({ expression, windowSeconds }: Pick<ThresholdSummary, 'expression' | 'windowSeconds'>): string {
+  return windowSeconds === undefined ? expression : `${expression} in every ${windowSeconds} s`;
+}
+
+/** What would end the name or the value of a tag stands in quotes. */
+function quoted(text: string, ends: RegExp): string {
+  if (!ends.test(text)) return text;
   return text.includes('"') ? `'${text}'` : `"${text}"`;
 }
+
+const ENDS_NAME = /[:,{}]|^["'\s]|\s$/;
+const ENDS_VALUE = /[,{}]|^["'\s]|\s$/;
 
 /** By metric, over all its series that belong to no phase. */
 export function summariseMetrics(

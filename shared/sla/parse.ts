@@ -97,7 +97,7 @@ const TAG = /^\s*("[^"]*"|'[^']*'|[^:,{}]*?)\s*:\s*("[^"]*"|'[^']*'|[^,{}]*?)\s*
 /** k6 lets quotes stand around names and values. */
 function unquoted(text: string): string {
   const trimmed = text.trim();
-  return /^(["']).*\1$/.test(trimmed) && trimmed.length > 1 ? trimmed.slice(1, -1) : trimmed;
+  return /^(["']).*\1$/s.test(trimmed) && trimmed.length > 1 ? trimmed.slice(1, -1) : trimmed;
 }
 
 const CONDITION = /^\s*(p\s*\([^()]*\)|[A-Za-z]+)\s*(===|==|!=|<=|>=|<|>)\s*([^\s=<>!].*?)\s*$/;

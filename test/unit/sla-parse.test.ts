@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { selectorText } from '../../shared/report/summary.ts';
 import { parseThreshold } from '../../shared/sla/index.ts';
 
 const TREND = 'http_req_duration';
@@ -133,6 +134,15 @@ test('any percentile, comparison and bound written down is read back', () => {
     fc.property(fc.double({ min: 0, max: 100, noNaN: true }), comparison, number, (percentile, operator, bound) => {
       const parsed = parseThreshold(TREND, `p(${String(percentile)})${operator}${String(bound)}`);
       expect(parsed).toMatchObject({ aggregation: { kind: 'percentile', percentile }, comparison: operator, bound });
+    }),
+  );
+});
+
+test('any tag that a report writes is read back', () => {
+  const text = fc.string({ minLength: 1 }).filter((one) => !(one.includes('"') && one.includes("'")) && one !== '__proto__');
+  fc.assert(
+    fc.property(fc.dictionary(text, text, { minKeys: 1, maxKeys: 3 }), (tags) => {
+      expect(parseThreshold(selectorText(TREND, tags), 'p(95)<250')).toMatchObject({ metric: TREND, tags });
     }),
   );
 });
