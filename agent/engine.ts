@@ -67,6 +67,7 @@ export class Engine {
   private readonly recorder: Recorder;
   private readonly beginRecording: (zeroUs: number) => void;
   private readonly flows: ReadyFlows;
+  private readonly watch: LoopWatch | undefined;
   private readonly health: HealthMonitor;
   private readonly pacer: Pacer;
   private readonly intervalUs: number;
@@ -94,11 +95,23 @@ export class Engine {
     });
     const { recorder, begin } = createRecorder(plan);
     const parts = { script, setup, findStored: (file: string) => storedFiles?.get(file) };
-    return new Engine(options, http, recorder, begin, await readyFlows(workload, plan, recorder, http, parts));
+    const flows = await readyFlows(workload, plan, recorder, http, parts);
+    const { origin } = flows.scriptErrors;
+    // Only functions can block the loop in a place that nobody knows.
+    const watch = origin === undefined ? undefined : await LoopWatch.open(origin);
+    return new Engine(options, http, recorder, begin, flows, watch);
   }
 
-  private constructor(options: EngineOptions, http: HttpContext, recorder: Recorder, begin: (zeroUs: number) => void, flows: ReadyFlows) {
+  private constructor(
+    options: EngineOptions,
+    http: HttpContext,
+    recorder: Recorder,
+    begin: (zeroUs: number) => void,
+    flows: ReadyFlows,
+    watch: LoopWatch | undefined,
+  ) {
     this.options = options;
+    this.watch = watch;
     this.epochs = [...options.epochs];
     this.lease = new Lease(options.lease);
     this.http = http;
@@ -120,9 +133,6 @@ export class Engine {
     this.recorder.zeroUs = zeroUs;
     this.interval = Math.max(0, Math.floor(lateUs / this.intervalUs));
     this.boundaryUs = zeroUs + (this.interval + 1) * this.intervalUs;
-    const { origin } = this.flows.scriptErrors;
-    // Only functions can block the loop in a place that nobody knows.
-    const watch = origin === undefined ? undefined : new LoopWatch(origin);
     this.executors = this.options.plan.scenarios.map((scenario) => this.executor(scenario));
     if (zeroUs - this.options.clock.nowUs() > SETTLE_BEFORE_US) settleHeap();
     await new Promise<void>((resolve) => {
@@ -136,14 +146,14 @@ export class Engine {
     this.health.close();
     for (const executor of this.executors) executor.close();
     await this.http.close();
-    await watch?.close();
+    await this.watch?.close();
     return {
       ledgers: this.ledgers,
       samplesRecorded: this.recorder.samples,
       cappedSamples: this.recorder.cappedSamples,
       thrown: this.flows.scriptErrors.distinct,
       scriptErrors: this.flows.scriptErrors.count,
-      blocks: watch?.blocks ?? [],
+      blocks: this.watch?.blocks ?? [],
       startErrorUs: lateUs > 0 ? -1 : this.startErrorUs,
       astray: this.executors.reduce((sum, { astray }) => sum + astray, 0),
     };
@@ -155,6 +165,7 @@ export class Engine {
     await this.pacer.close();
     this.health.close();
     await this.http.close();
+    await this.watch?.close();
   }
 
   /** Ends the plan at run-relative `atUs`; iterations under way have `graceUs` to end by themselves. */

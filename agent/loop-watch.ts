@@ -20,24 +20,40 @@ const HALT_EVERY_MS = 1_000;
 const PLACES_MAX = 20;
 
 /** Finds out which line of a scenario blocks the loop. A blocked loop cannot say so itself: a thread sees that its signs of life stop,
- *  halts it through the inspector for about a millisecond, and reads the stack. While nothing is blocked this costs a counter 50 times a
- *  second here and a look at it there; the inspector is not even connected. */
+ *  halts it through the inspector, and reads the stack. While nothing is blocked this costs a counter 50 times a second here and a look
+ *  at it there: the inspector is not connected, for with it code takes twice its time.
+ *
+ *  Being halted takes the loop some 20 ms, and the first time a tenth of a second more, in which a block may be over and the stack another's.
+ *  So `open` connects once before there is anything to watch. */
 export class LoopWatch {
   private readonly origin: ScriptOrigin;
   private readonly worker: Worker;
+  private readonly ready: Promise<void>;
   private readonly ended: Promise<void>;
   private readonly beating: NodeJS.Timeout;
   private readonly found = new Map<string, { times: number; longestMs: number }>();
 
-  constructor(origin: ScriptOrigin) {
+  /** Resolves when it is ready to halt the loop quickly. It stands still meanwhile, for about a tenth of a second. */
+  static async open(origin: ScriptOrigin): Promise<LoopWatch> {
+    const watch = new LoopWatch(origin);
+    await Promise.race([watch.ready, watch.ended]);
+    return watch;
+  }
+
+  private constructor(origin: ScriptOrigin) {
     this.origin = origin;
     const beat = new Int32Array(new SharedArrayBuffer(4));
     this.worker = new Worker(PROGRAM, { eval: true, workerData: { beat }, stdout: false, stderr: false });
-    this.worker.unref();
+    this.ready = new Promise((resolve) => {
+      this.worker.once('message', () => {
+        this.worker.unref();
+        resolve();
+      });
+    });
     this.ended = new Promise((resolve) => {
-      this.worker.on('message', (halt: Halt | 'end') => {
-        if (halt === 'end') resolve();
-        else this.note(halt);
+      this.worker.on('message', (message: Halt | 'ready' | 'end') => {
+        if (message === 'end') resolve();
+        else if (message !== 'ready') this.note(message);
       });
       // A watch that fails names nothing; the stall itself is still measured.
       this.worker.on('error', () => {
@@ -94,6 +110,14 @@ const { beat } = workerData;
 const session = new Session();
 const urls = new Map();
 session.on('Debugger.scriptParsed', ({ params }) => urls.set(params.scriptId, params.url));
+session.connectToMainThread();
+session.post('Debugger.enable', () => {
+  session.disconnect();
+  urls.clear();
+  watch();
+  parentPort.postMessage('ready');
+});
+const watch = () => setInterval(look, ${BEAT_MS});
 let last = Atomics.load(beat, 0);
 let sinceMs = performance.now();
 let beatMs = sinceMs;
@@ -106,7 +130,7 @@ const tell = () => {
   if (halt !== undefined) parentPort.postMessage({ ...halt, blockedMs: performance.now() - beatMs });
   halt = undefined;
 };
-setInterval(() => {
+const look = () => {
   const nowMs = performance.now();
   const now = Atomics.load(beat, 0);
   // Where this thread was held up too, the whole process or machine was: that time is nobody's fault.
@@ -123,7 +147,7 @@ setInterval(() => {
     session.connectToMainThread();
     session.post('Debugger.enable', () => session.post('Debugger.pause'));
   }
-}, ${BEAT_MS});
+};
 session.on('Debugger.paused', ({ params }) => {
   const frames = params.callFrames.map(({ functionName, location }) => ({
     name: functionName, url: urls.get(location.scriptId) ?? '', line: location.lineNumber, column: location.columnNumber ?? 0,
