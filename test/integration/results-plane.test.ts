@@ -1,4 +1,4 @@
-import { connect, type JetStreamManager, type NatsConnection } from 'nats';
+import { connect, type JetStreamManager, type NatsConnection, type StreamInfo } from 'nats';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { HTTP_DEFAULTS } from '../../shared/plan/index.ts';
 import { Outbox } from '../../agent/outbox.ts';
@@ -282,8 +282,10 @@ function comparable({ trends, ...rest }: Batch): unknown {
   return { ...rest, trends: trends.map(({ histogram, ...totals }) => ({ ...totals, histogram: Buffer.from(histogram).toString('hex') })) };
 }
 
-/** Messages the stream holds of a run's batches. */
+/** Messages the stream holds of a run's batches. A question that was asked just while the connection broke is lost with it, so it is asked again. */
 async function stored(runId: string): Promise<number> {
-  const { state } = await manager.streams.info(STREAM, { subjects_filter: batchSubject(runId, '*') });
+  const subjects_filter = batchSubject(runId, '*');
+  const answer = (): Promise<StreamInfo | undefined> => manager.streams.info(STREAM, { subjects_filter }).catch(() => undefined);
+  const { state } = await waitUntil('the server says what it holds', answer, 30_000);
   return Object.values(state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
 }
