@@ -18,8 +18,6 @@ export type Publish = (sequence: number, sealed: SealedInterval) => Promise<void
 
 /** Past this, the oldest intervals that were never sent are added together: resolution is lost, samples never are. */
 const OUTBOX_INTERVALS_MAX = 600;
-/** Batches on their way at once. */
-const IN_FLIGHT_MAX = 8;
 /** A batch larger than this is sent in parts: servers refuse messages above 1 MB. */
 const BATCH_BYTES_MAX = 512 * 1024;
 const RETRY_MIN_MS = 100;
@@ -28,15 +26,16 @@ const RETRY_MAX_MS = 2_000;
 /** Keeps sealed intervals until the results plane has acknowledged them.
  *  Laws: an interval is given a sequence when it is first sent and keeps it, so sequences have no holes and a repeat is recognised;
  *  only intervals that were never sent are ever added together, so nothing can be counted twice;
- *  a batch that defines series is acknowledged before any later one is sent, so no slice arrives before its definition. */
+ *  a batch is acknowledged before the next one is sent, so no slice arrives before its definition, and what an agent that died has
+ *  delivered is all that it sealed up to some instant, and nothing after it. */
 export class Outbox {
   private readonly publish: Publish;
   private readonly clock: Clock;
   private readonly queue: SealedInterval[] = [];
-  private readonly inFlight = new Set<Promise<void>>();
   private readonly stopping = new AbortController();
   private waiters: (() => void)[] = [];
-  private barrier = false;
+  /** The batch that is on its way. */
+  private sending: Promise<void> | undefined;
   private sequence = 0;
   /** Why the last attempt failed, while attempts fail. */
   failure: string | undefined;
@@ -48,7 +47,7 @@ export class Outbox {
 
   /** Batches not yet acknowledged. */
   get length(): number {
-    return this.queue.length + this.inFlight.size;
+    return this.queue.length + (this.sending === undefined ? 0 : 1);
   }
 
   /** Batches given a sequence so far. */
@@ -77,26 +76,21 @@ export class Outbox {
     this.stopping.abort();
     this.queue.length = 0;
     this.wake();
-    await Promise.all(this.inFlight);
+    await this.sending;
   }
 
   private pump(): void {
-    while (this.queue.length > 0 && !this.barrier && this.inFlight.size < IN_FLIGHT_MAX && !this.stopping.signal.aborted) {
-      const interval = this.queue.shift();
-      if (interval === undefined) return;
-      // Split only now: intervals that were added together may have grown past a message.
-      const [sealed, ...rest] = inParts(interval);
-      this.queue.unshift(...rest);
-      // Nothing may overtake a definition.
-      this.barrier = sealed.defines.length > 0;
-      const sending: Promise<void> = this.send(this.sequence++, sealed).then(() => {
-        this.inFlight.delete(sending);
-        if (sealed.defines.length > 0) this.barrier = false;
-        this.wake();
-        this.pump();
-      });
-      this.inFlight.add(sending);
-    }
+    if (this.sending !== undefined || this.stopping.signal.aborted) return;
+    const interval = this.queue.shift();
+    if (interval === undefined) return;
+    // Split only now: intervals that were added together may have grown past a message.
+    const [sealed, ...rest] = inParts(interval);
+    this.queue.unshift(...rest);
+    this.sending = this.send(this.sequence++, sealed).then(() => {
+      this.sending = undefined;
+      this.wake();
+      this.pump();
+    });
   }
 
   /** Repeats until acknowledged or abandoned. */

@@ -28,11 +28,17 @@ export interface Agent {
   readonly lastSeenUs: number;
 }
 
+/** How an agent's stream came to its end. */
+export interface StreamEnd {
+  readonly reason: string;
+  /** Its own side ended it in good order, as the kernel does for a process that is gone. A network that breaks, or a silence, does not. */
+  readonly isHangUp: boolean;
+}
+
 /** What a run hears of its agents. */
 export interface FleetListener {
   onMessage(agent: Agent, message: AgentMessage): void;
-  /** The stream broke or fell silent. */
-  onLost(agent: Agent, reason: string): void;
+  onLost(agent: Agent, end: StreamEnd): void;
   /** A process that is at work for this run, says it, has dialled in again. False when the run no longer counts on it. */
   onReturn(agent: Agent): boolean;
 }
@@ -81,7 +87,7 @@ export class Fleet {
     // The same process dialling again replaces its dead stream; another process of the same name is a mistake of whoever started it.
     if (known !== undefined && known.incarnation !== hello.incarnation)
       throw new AppError('NOT_AUTHORISED', `an agent named ${hello.agentId} has already joined`);
-    if (known !== undefined) this.leave(known, 'it dialled in again');
+    if (known !== undefined) this.leave(known, { reason: 'it dialled in again', isHangUp: false });
     const member = new Member(hello, send, hangUp, this.clock.nowUs());
     this.members.set(member.id, member);
     const heartbeatMs = this.members.size > OFTEN_HEARD_MAX ? 2 * HEARTBEAT_MS : HEARTBEAT_MS;
@@ -121,9 +127,9 @@ export class Fleet {
   }
 
   /** The agent's stream is over. */
-  left(agent: Agent, reason: string): void {
+  left(agent: Agent, end: StreamEnd): void {
     const member = this.members.get(agent.id);
-    if (member === agent) this.leave(member, reason);
+    if (member === agent) this.leave(member, end);
   }
 
   /** Pings whose turn it is and drops who fell silent. To be called once a second. */
@@ -134,7 +140,7 @@ export class Fleet {
     let number = 0;
     for (const member of [...this.members.values()]) {
       if (nowUs - member.lastSeenUs > SILENCE_MAX_MS * 1000) {
-        this.leave(member, `silent for ${SILENCE_MAX_MS / 1000} s`);
+        this.leave(member, { reason: `silent for ${SILENCE_MAX_MS / 1000} s`, isHangUp: false });
         member.hangUp();
       } else if (number++ % every === this.beats % every) member.ping(nowUs);
     }
@@ -213,11 +219,11 @@ export class Fleet {
     if (runId !== '') member.send({ $case: 'release', value: { runId } });
   }
 
-  private leave(member: Member, reason: string): void {
+  private leave(member: Member, end: StreamEnd): void {
     this.members.delete(member.id);
     this.move(member, 'lost');
-    this.log.info({ agent: member.id, runId: member.runId, reason }, 'agent left');
-    this.listeners.get(member.runId)?.onLost(member, reason);
+    this.log.info({ agent: member.id, runId: member.runId, reason: end.reason }, 'agent left');
+    this.listeners.get(member.runId)?.onLost(member, end);
     this.notify();
   }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../shared/base/index.ts';
-import { endUs, handOverOwners, spreadOwners, type Plan } from '../shared/plan/index.ts';
+import { endUs, handOverOwners, planEndUs, spreadOwners, type Plan } from '../shared/plan/index.ts';
+import type { Batch } from '../shared/stats/index.ts';
 import type { ResultsPlane } from '../shared/wire/index.ts';
 import type { EpochLog } from './epoch-log.ts';
 import type { Agent, Fleet } from './fleet.ts';
@@ -11,6 +12,8 @@ export interface MembershipContext {
   readonly runId: string;
   readonly plan: Plan;
   readonly policy: LossPolicy;
+  /** Agents fire on a lease; without one they fire to the end of the plan, heard or not. */
+  readonly isLeased: boolean;
   readonly fleet: Fleet;
   readonly plane: Pick<ResultsPlane, 'lastBatchSequence'>;
   readonly participants: Participants;
@@ -66,9 +69,11 @@ export class Membership {
   }
 
   /** A batch was consumed: it is the `sequence`-th message of the stream. One that is read again after a restart is old: no sign of life. */
-  consumed(agentId: string, sequence: number, isNew: boolean): void {
+  consumed({ key, intervalIndex, intervalCount }: Batch, sequence: number, isNew: boolean): void {
     this.consumedSequence = Math.max(this.consumedSequence, sequence);
-    if (isNew) this.context.participants.heard(agentId);
+    if (!isNew) return;
+    const { participants, zeroUs, plan } = this.context;
+    participants.heard(key.agent, zeroUs + (intervalIndex + intervalCount) * plan.intervalMs * 1_000);
   }
 
   /** To be called several times a second while the run makes load. */
@@ -116,10 +121,17 @@ export class Membership {
     if (stored <= this.consumedSequence && !part.isLost && this.isSilent(part, clock.nowUs())) this.lose(part);
   }
 
+  /** At the end: whoever neither ended its load nor delivered a last batch is lost, if it was not before. */
+  loseSilent(): void {
+    for (const part of this.context.participants.all) {
+      if (part.loadEnded || part.isLost || this.context.hasDelivered(part.agent)) continue;
+      Object.assign(part, { isLost: true, firedUntilUs: this.firedUntilUs(part) });
+    }
+  }
+
   private lose(part: Participant): void {
     const { zeroUs, tell } = this.context;
-    // A process that died had fired until its stream broke; of one that fell silent nobody knows, but its lease.
-    const firedUntilUs = part.disconnected === undefined ? part.lastSeenUs + this.terms.lease.lengthUs : part.lastSeenUs;
+    const firedUntilUs = this.firedUntilUs(part);
     Object.assign(part, { isLost: true, wasLost: true, mayReturn: false, firedUntilUs });
     tell({
       kind: 'agent-lost',
@@ -128,6 +140,13 @@ export class Membership {
       lastSeenUs: part.lastSeenUs - zeroUs,
       firedUntilUs: firedUntilUs - zeroUs,
     });
+  }
+
+  /** A process that ended had fired until then. Of one that cannot be heard nobody knows: it may fire until its lease is over, and without
+   *  one until the plan is. */
+  private firedUntilUs({ hungUpUs, lastSeenUs }: Participant): number {
+    const { isLeased, plan, zeroUs } = this.context;
+    return hungUpUs ?? Math.min(zeroUs + planEndUs(plan), isLeased ? lastSeenUs + this.terms.lease.lengthUs : Infinity);
   }
 
   /** It is there and knows every epoch: it may be given a share. */

@@ -4,7 +4,7 @@ import { ledgerFromWire, type AgentMessage, type ChoreDone, type Finished, type 
 import type { AgentAccount } from './accounting.ts';
 import type { ClockEstimate } from './clock-offset.ts';
 import type { Collector } from './collector.ts';
-import type { Agent, FleetListener } from './fleet.ts';
+import type { Agent, FleetListener, StreamEnd } from './fleet.ts';
 import { describeScriptErrors } from './script-errors.ts';
 
 /** One agent's part in one run, as both planes tell it. */
@@ -25,6 +25,8 @@ export interface Participant {
   choreDone: ChoreDone | undefined;
   /** Why its control stream is gone; it may still be at work and deliver. */
   disconnected: string | undefined;
+  /** When it hung up, our clock, and nothing is known that it sealed later: then its process ended. */
+  hungUpUs: number | undefined;
   /** What was known of its clock when the run's zero was told it. */
   clockAtStart: ClockEstimate | undefined;
   /** Last sign of life on either plane, our clock. */
@@ -124,6 +126,7 @@ export class Participants implements FleetListener {
     if (participant?.agent.incarnation !== agent.incarnation) return false;
     participant.agent = agent;
     participant.disconnected = undefined;
+    participant.hungUpUs = undefined;
     participant.isToldSilent = false;
     this.seen(participant);
     this.hooks.onBack(participant);
@@ -153,11 +156,11 @@ export class Participants implements FleetListener {
   }
 
   /** As an earlier coordinator said. */
-  markLost(agentId: string, lastSeenUs: number): void {
+  markLost(agentId: string, firedUntilUs: number): void {
     const participant = this.byId.get(agentId);
     if (participant === undefined) return;
     participant.isLost = participant.wasLost = true;
-    participant.lastSeenUs = lastSeenUs;
+    participant.lastSeenUs = participant.firedUntilUs = firedUntilUs;
   }
 
   /** It was lost and came back, an earlier coordinator said. */
@@ -166,19 +169,23 @@ export class Participants implements FleetListener {
     if (participant !== undefined) participant.wasLost = true;
   }
 
-  onLost(agent: Agent, reason: string): void {
+  onLost(agent: Agent, { reason, isHangUp }: StreamEnd): void {
     const participant = this.byId.get(agent.id);
     if (participant === undefined) return;
     participant.disconnected = reason;
     // It was at work until its stream broke, whenever it last said something: until then it may have fired.
     participant.lastSeenUs = this.clock.nowUs();
+    participant.hungUpUs = isHangUp ? participant.lastSeenUs : undefined;
     this.hooks.onChange();
   }
 
-  /** A batch of this agent arrived: it is alive, whatever its control stream does. */
-  heard(agentId: string): void {
+  /** A batch of this agent arrived, sealed at `sealedUs` (our clock): it is alive, whatever its control stream does. */
+  heard(agentId: string, sealedUs: number): void {
     const participant = this.byId.get(agentId);
-    if (participant !== undefined) this.seen(participant);
+    if (participant === undefined) return;
+    // What a process sent before it ended may come after its end.
+    if (sealedUs > (participant.hungUpUs ?? Infinity)) participant.hungUpUs = undefined;
+    this.seen(participant);
   }
 
   /** Of one that was lost too: it lives, and its own word counts again. */
@@ -216,11 +223,6 @@ export class Participants implements FleetListener {
     return describeScriptErrors(this.all.flatMap(({ finished }) => (finished === undefined ? [] : [finished])));
   }
 
-  /** At the end: whoever neither ended its load nor delivered a last batch is lost. */
-  loseSilent(collector: Collector): void {
-    for (const part of this.all) if (!part.loadEnded && !collector.isComplete(part.agent)) part.isLost = true;
-  }
-
   /** For the settlement: of batches and heartbeats, the word that accounts for more. Of an agent that was lost only what it sealed and
    *  delivered counts: the interval it was filling died with it, and what it fired in there is unknown. */
   accounts(collector: Collector, zeroUs: number): AgentAccount[] {
@@ -252,6 +254,7 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
     finished: undefined,
     choreDone: undefined,
     disconnected: undefined,
+    hungUpUs: undefined,
     clockAtStart: undefined,
     lastSeenUs: nowUs,
     isLost: false,

@@ -347,7 +347,7 @@ export class Run {
     const cutUs = (): number => this.cutUs;
     const fromSequence = this.checkpoints?.position.sequence ?? 0;
     this.membership = new Membership({
-      ...{ runId, plan, policy, fleet, plane, participants, epochs, clock, zeroUs, fromSequence, cutUs },
+      ...{ runId, plan, policy, fleet, plane, participants, epochs, clock, zeroUs, fromSequence, cutUs, isLeased: this.isLeased },
       hasDelivered: (agent) => this.collector?.isComplete(agent) === true,
       tell: (change) => {
         this.membershipChanged(change);
@@ -394,7 +394,7 @@ export class Run {
         runId,
         fromSequence,
         onBatch: (batch, sequence) => {
-          this.membership?.consumed(batch.key.agent, sequence, catchUp.isDone(clock.nowUs()));
+          this.membership?.consumed(batch, sequence, catchUp.isDone(clock.nowUs()));
           collector.add(batch);
           checkpoints.took(sequence);
           catchUp.took(clock.nowUs());
@@ -501,7 +501,7 @@ export class Run {
     const { collector, participants, bundle, checkpoints, stopCause, zeroUs, cutUs, restarts, whyMissing } = this;
     const epochs = this.epochs?.all ?? [];
     if (collector === undefined || participants === undefined || bundle === undefined) throw new Error('nothing to settle');
-    participants.loseSilent(collector);
+    this.membership?.loseSilent();
     const settlement = settleRun({
       runId,
       submission,

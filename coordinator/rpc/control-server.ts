@@ -1,7 +1,7 @@
 import { status, type ServerDuplexStream } from '@grpc/grpc-js';
 import type { ControlServer, JoinRequest, JoinResponse } from '../../proto/gen/muster/v1/control.ts';
 import { AppError, reasonOf, type Log } from '../../shared/base/index.ts';
-import type { Agent, Fleet } from '../fleet.ts';
+import type { Agent, Fleet, StreamEnd } from '../fleet.ts';
 
 /** How long an agent may take to say hello. */
 const HELLO_TIMEOUT_MS = 10_000;
@@ -11,9 +11,9 @@ export function controlServer(fleet: Pick<Fleet, 'join' | 'receive' | 'left'>, l
   return {
     join(stream: ServerDuplexStream<JoinRequest, JoinResponse>) {
       let agent: Agent | undefined;
-      const leave = (reason: string): void => {
+      const leave = (end: StreamEnd): void => {
         clearTimeout(waitingForHello);
-        if (agent !== undefined) fleet.left(agent, reason);
+        if (agent !== undefined) fleet.left(agent, end);
         agent = undefined;
       };
       const refuse = (error: AppError): void => {
@@ -49,14 +49,14 @@ export function controlServer(fleet: Pick<Fleet, 'join' | 'receive' | 'left'>, l
         }
       });
       stream.on('end', () => {
-        leave('it hung up');
+        leave({ reason: 'it hung up', isHangUp: true });
         stream.end();
       });
       stream.on('cancelled', () => {
-        leave('its connection broke');
+        leave({ reason: 'its connection broke', isHangUp: false });
       });
       stream.on('error', (error) => {
-        leave(reasonOf(error));
+        leave({ reason: reasonOf(error), isHangUp: false });
       });
     },
   };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { imbalances } from '../../shared/stats/index.ts';
-import { Cluster } from '../support/cluster.ts';
+import type { RunEvent } from '../../shared/wire/index.ts';
+import { Cluster, type ClusterRun } from '../support/cluster.ts';
 import { iterationsOf, perWindow, zeroUs } from '../support/started-run.ts';
 import { TargetProcess } from '../support/target-process.ts';
 
@@ -8,6 +9,11 @@ const RATE = 400;
 const DURATION_S = 20;
 const SHARE = RATE / 4;
 const SECOND_US = 1_000_000;
+/** How much of a killed agent's share may be unknown, seconds: what it had not delivered, and how long it took until its end was noticed. */
+const UNHEARD_S = 1.5;
+/** About one kill in forty, the kernel resets a connection on which something was still unread, which a cut network does too: then the
+ *  agent's lease counts, after an interval that was not delivered. */
+const UNHEARD_WITH_LEASE_S = 1 + 2.5;
 
 describe('an agent that is killed in the middle of a run', () => {
   let cluster: Awaited<ReturnType<typeof Cluster.startApart>>;
@@ -38,7 +44,7 @@ describe('an agent that is killed in the middle of a run', () => {
     expect(deficit).toBeGreaterThanOrEqual(ledger.undelivered);
     expect(deficit).toBeLessThanOrEqual(ledger.undelivered + ledger.unknown);
     expect(ledger.undelivered).toBeGreaterThan(0);
-    expect(ledger.unknown).toBeLessThanOrEqual(1.5 * SHARE);
+    expect(ledger.unknown).toBeLessThanOrEqual(unheardS(run) * SHARE);
     expect(validity.grade).toBe('degraded');
     expect(validity.reasons).toContainEqual(expect.objectContaining({ code: 'agents-lost', agent: 'agent-3' }));
 
@@ -52,3 +58,10 @@ describe('an agent that is killed in the middle of a run', () => {
     expect(perWindow(arrivals, fromUs, SECOND_US).slice(0, DURATION_S)).toHaveLength(DURATION_S);
   });
 });
+
+function unheardS({ bundle }: ClusterRun): number {
+  const events = bundle.manifest.events as readonly RunEvent[];
+  const lost = events.find(({ kind }) => kind === 'agent-lost');
+  expect(lost?.detail['reason']).toMatch(/^it hung up$|^its connection broke$/);
+  return lost?.detail['reason'] === 'it hung up' ? UNHEARD_S : UNHEARD_WITH_LEASE_S;
+}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Fleet, SILENCE_MAX_MS, type Agent } from '../../coordinator/fleet.ts';
+import { Fleet, SILENCE_MAX_MS, type Agent, type StreamEnd } from '../../coordinator/fleet.ts';
 import { createLog, VERSION } from '../../shared/base/index.ts';
 import type { AgentMessage, CoordinatorMessage, Hello } from '../../shared/wire/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -79,7 +79,7 @@ describe('joining', () => {
     expect(heard).toEqual([['lost', 'agent-1', 'it dialled in again']]);
     // What the old stream still says, and its end, are nobody's business any more.
     fleet.receive(first.agent, { $case: 'ready', value: { runId: 'run-1' } });
-    fleet.left(first.agent, 'closed');
+    fleet.left(first.agent, { reason: 'closed', isHangUp: true });
     expect([heard.length, fleet.agents()]).toEqual([1, [second.agent]]);
   });
 
@@ -246,7 +246,7 @@ function arranged() {
   const heard: string[][] = [];
   const listener = {
     onMessage: (agent: Agent, message: AgentMessage) => heard.push([message.$case, agent.id]),
-    onLost: (agent: Agent, reason: string) => heard.push(['lost', agent.id, reason]),
+    onLost: (agent: Agent, { reason }: StreamEnd) => heard.push(['lost', agent.id, reason]),
     /** Of agent-1 the run still counts on the process i-1. */
     onReturn: (agent: Agent) => {
       heard.push(['back', agent.id]);

@@ -7,6 +7,7 @@ import type { LossPolicy } from '../../coordinator/submission.ts';
 import { createLog, VERSION } from '../../shared/base/index.ts';
 import type { Epoch } from '../../shared/plan/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { sealedInterval } from '../support/intervals.ts';
 import { oneEpoch, openScenario } from '../support/plans.ts';
 
 const IDS = ['a', 'b', 'c', 'd'];
@@ -42,6 +43,53 @@ describe('membership', () => {
     const [change] = changes;
     if (change?.kind !== 'agent-lost') throw new Error('nobody was lost');
     expect(change.firedUntilUs - change.lastSeenUs).toBe(2_500_000);
+  });
+
+  test('one that hung up is a process that ended, and had fired until then', async () => {
+    const { run, hangUp, firedUntilUs } = arranged;
+    await run(5_000);
+    hangUp('c');
+    await run(3_000);
+    expect(firedUntilUs('c')).toBe(5_000_000);
+  });
+
+  test('one whose connection broke may be cut off and fire on: until its lease is over', async () => {
+    const { run, breakStream, firedUntilUs } = arranged;
+    await run(5_000);
+    breakStream('c');
+    await run(3_000);
+    expect(firedUntilUs('c')).toBe(7_500_000);
+  });
+
+  test('what a process had sent before it hung up is no life after it, what was sealed later is', async () => {
+    const { run, hangUp, deliver, firedUntilUs } = arranged;
+    await run(5_000);
+    hangUp('b');
+    hangUp('c');
+    await run(100);
+    deliver('b', 5);
+    deliver('c', 6);
+    await run(3_000);
+    expect([firedUntilUs('b'), firedUntilUs('c')]).toEqual([5_000_000, 7_600_000]);
+  });
+
+  test('without a lease, one that cannot be heard may fire to the end of the plan', async () => {
+    arranged = arrange('continue');
+    const { run, silence, hangUp, firedUntilUs } = arranged;
+    await run(5_000);
+    silence('b');
+    hangUp('c');
+    await run(5_000);
+    expect([firedUntilUs('b'), firedUntilUs('c')]).toEqual([60_000_000, 5_000_000]);
+  });
+
+  test('at the end, who neither ended its load nor delivered is lost in the same way, and nobody else', async () => {
+    const { run, silence, changes, loseSilent } = arranged;
+    await run(5_000);
+    silence('b');
+    await run(1_000);
+    expect(loseSilent(['a', 'c', 'd'])).toEqual([['b', 7_500_000]]);
+    expect(changes).toEqual([]);
   });
 
   test('nobody is lost while the results plane cannot be asked, or holds a batch that is not read yet', async () => {
@@ -127,14 +175,15 @@ function arrange(policy: LossPolicy = 'rebalance') {
   const plane = { isDown: false, last: 0 };
   const changes: MembershipChange[] = [];
   const membership = new Membership({
-    ...{ runId: 'run', policy, fleet, participants, epochs, clock, zeroUs, fromSequence: 0 },
-    plan: { name: 'p', seed: 1, intervalMs: 1_000, scenarios: [openScenario({ seconds: 60 })] },
+    ...{ runId: 'run', policy, fleet, participants, epochs, clock, zeroUs, fromSequence: 0, isLeased: policy === 'rebalance' },
+    plan: { name: 'p', seed: 1, intervalMs: 1_000, scenarios: [{ ...openScenario({ seconds: 60 }), gracefulStopUs: 0 }] },
     plane: { lastBatchSequence: () => (plane.isDown ? Promise.reject(new Error('down')) : Promise.resolve(plane.last)) },
     cutUs: () => Infinity,
-    hasDelivered: () => false,
+    hasDelivered: ({ id }) => delivered.has(id),
     tell: (change) => changes.push(change),
   });
   const silent = new Set<string>();
+  const delivered = new Set<string>();
   const part = (id: string): Participant => {
     const found = participants.all.find(({ agent }) => agent.id === id);
     if (found === undefined) throw new Error(`no agent ${id}`);
@@ -166,7 +215,24 @@ function arrange(policy: LossPolicy = 'rebalance') {
     speak: (id: string) => silent.delete(id),
     breakStream: (id: string) => {
       silent.add(id);
-      participants.onLost(part(id).agent, 'its connection broke');
+      participants.onLost(part(id).agent, { reason: 'its connection broke', isHangUp: false });
+    },
+    hangUp: (id: string) => {
+      silent.add(id);
+      participants.onLost(part(id).agent, { reason: 'it hung up', isHangUp: true });
+    },
+    /** A batch of its comes in that was sealed at the end of the given second. */
+    deliver: (id: string, second: number) => {
+      const key = { agent: id, incarnation: `${id}-1`, sequence: second };
+      membership.consumed({ key, ...sealedInterval(second - 1) }, second, true);
+    },
+    /** Of one that is lost, since the run's zero. */
+    firedUntilUs: (id: string) => (part(id).firedUntilUs ?? Infinity) - zeroUs,
+    /** The run ends, and only these have delivered; who is lost, and until when it may have fired. */
+    loseSilent: (ids: readonly string[]) => {
+      for (const id of ids) delivered.add(id);
+      membership.loseSilent();
+      return participants.lost.map(({ agent, firedUntilUs = Infinity }) => [agent.id, firedUntilUs - zeroUs]);
     },
   };
 }
