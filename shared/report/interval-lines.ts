@@ -16,12 +16,12 @@ export interface AgentLine {
   readonly ledgers: Batch['ledgers'];
   readonly health: Batch['health'];
   readonly isFinal: boolean;
-  readonly counters?: readonly (readonly [series: number, count: number])[];
-  readonly rates?: readonly (readonly [series: number, passes: number, fails: number])[];
+  readonly counters?: readonly (readonly [series: number, count: number])[] | undefined;
+  readonly rates?: readonly (readonly [series: number, passes: number, fails: number])[] | undefined;
   /** `atUs` only where the last value in time counts. */
-  readonly gauges?: readonly (readonly [series: number, value: number, min: number, max: number, atUs?: number])[];
+  readonly gauges?: readonly (readonly [series: number, value: number, min: number, max: number, atUs?: number])[] | undefined;
   /** `http_req_response_time` of this agent over all its series that belong to no phase; absent without samples. */
-  readonly response?: AgentResponse;
+  readonly response?: AgentResponse | undefined;
 }
 
 export interface AgentResponse {
@@ -60,18 +60,21 @@ export class IntervalLines {
     const counters = part.counters.map(({ series, count }) => [number('counter', series), count] as const);
     const rates = part.rates.map(({ series, passes, fails }) => [number('rate', series), passes, fails] as const);
     const gauges = part.gauges.map((slice) => gaugeOf(number('gauge', slice.series), slice));
+    // What is undefined is not written.
     const line: AgentLine = {
-      ...key,
+      agent: key.agent,
+      incarnation: key.incarnation,
+      sequence: key.sequence,
       intervalIndex,
       intervalCount,
       samplesRecorded,
       ledgers,
       health,
       isFinal,
-      ...(counters.length === 0 ? {} : { counters }),
-      ...(rates.length === 0 ? {} : { rates }),
-      ...(gauges.length === 0 ? {} : { gauges }),
-      ...(response === undefined ? {} : { response }),
+      counters: counters.length === 0 ? undefined : counters,
+      rates: rates.length === 0 ? undefined : rates,
+      gauges: gauges.length === 0 ? undefined : gauges,
+      response,
     };
     return this.withSeries(line);
   }

@@ -1,5 +1,5 @@
 export * from './compare/index.ts';
-export { addCounted, addEncoded, countEncoded, encodeHistogram } from './hdr-codec.ts';
+export { addEncoded, countEncoded, encodeHistogram, takeEncoded } from './hdr-codec.ts';
 export * from './hdr-layout.ts';
 export * from './histogram-log.ts';
 export * from './histogram.ts';

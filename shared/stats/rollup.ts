@@ -1,6 +1,6 @@
-import { addCounted, countEncoded } from './hdr-codec.ts';
+import { addEncoded, countEncoded, takeEncoded } from './hdr-codec.ts';
 import { Histogram } from './histogram.ts';
-import type { Batch, Health, ScenarioLedger } from './interval.ts';
+import type { Batch, Health, ScenarioLedger, TrendSlice } from './interval.ts';
 import { restoreValue, saveValue, type SavedValue } from './saved-value.ts';
 import { addLater, addValue, emptyValue, seriesKey, type Series, type SeriesValue, type Tags } from './series.ts';
 
@@ -43,19 +43,19 @@ export class Rollup {
       return { kind: 'duplicate', samples };
     }
     this.checkSeries(batch, incarnation);
-    for (const { histogram, count, overflow } of batch.trends) {
-      const inBuckets = countEncoded(histogram);
-      if (inBuckets + overflow !== count) throw new RangeError(`a histogram of ${inBuckets} samples says it holds ${count - overflow}`);
-    }
+    const index = batch.intervalIndex + batch.intervalCount - 1;
+    const present = this.histogramsOf(batch, incarnation, this.open.get(index));
+    if (present !== undefined) addBuckets(batch.trends, present);
+    else for (const slice of batch.trends) mustHold(slice, countEncoded(slice.histogram));
 
     // From here on nothing throws: a batch is in as a whole or not at all.
     incarnation.take(batch.key.sequence);
     for (const { number, metric, kind, tags } of batch.defines) incarnation.series.set(number, this.total(metric, kind, tags));
-    const interval = this.interval(batch.intervalIndex + batch.intervalCount - 1);
+    const interval = this.interval(index);
     for (const slice of batch.trends) {
       const value = intervalValue(interval, incarnation.definition(slice.series));
       if (value.kind !== 'trend') continue;
-      addCounted(slice.histogram, value.histogram);
+      if (present === undefined) addEncoded(slice.histogram, value.histogram);
       value.histogram.addTotals(slice);
     }
     for (const { series, count } of batch.counters) {
@@ -153,6 +153,18 @@ export class Rollup {
     rollup.merged = merged;
     rollup.duplicates = duplicates;
     return rollup;
+  }
+
+  /** What the trends of a batch are added to, where all of that is there already; otherwise `undefined`. */
+  private histogramsOf({ defines, trends }: Batch, incarnation: Incarnation, interval: OpenInterval | undefined): Histogram[] | undefined {
+    if (interval === undefined || defines.length > 0) return undefined;
+    const histograms: Histogram[] = [];
+    for (const { series } of trends) {
+      const value = interval.get(incarnation.definition(series))?.value;
+      if (value?.kind !== 'trend') return undefined;
+      histograms.push(value.histogram);
+    }
+    return histograms;
   }
 
   /** Every slice names a series that is defined, here or before, and is of its kind. */
@@ -315,6 +327,31 @@ function intervalValue(interval: OpenInterval, total: Series): SeriesValue {
     interval.set(total, series);
   }
   return series.value;
+}
+
+/** Adds the buckets of all slices, each to its histogram; throws `RangeError` and has added nothing where one is not to be added. Thus every
+ *  payload is walked once: to look at all of them first would take nearly as long as adding them. */
+function addBuckets(trends: readonly TrendSlice[], into: readonly Histogram[]): void {
+  let added = 0;
+  try {
+    for (const [place, slice] of trends.entries()) {
+      const histogram = into[place];
+      if (histogram === undefined) throw new RangeError('a slice without a histogram');
+      const inBuckets = addEncoded(slice.histogram, histogram);
+      added++;
+      mustHold(slice, inBuckets);
+    }
+  } catch (thrown) {
+    for (let place = 0; place < added; place++) {
+      const [slice, histogram] = [trends[place], into[place]];
+      if (slice !== undefined && histogram !== undefined) takeEncoded(slice.histogram, histogram);
+    }
+    throw thrown;
+  }
+}
+
+function mustHold({ count, overflow }: TrendSlice, inBuckets: number): void {
+  if (inBuckets + overflow !== count) throw new RangeError(`a histogram of ${inBuckets} samples says it holds ${count - overflow}`);
 }
 
 function checkNumbers(batch: Batch): void {

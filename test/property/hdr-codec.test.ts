@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { describe, expect, test } from 'vitest';
-import { addEncoded, countEncoded, encodeHistogram, fromLogText, HIGHEST_US, Histogram, toLogText } from '../../shared/stats/index.ts';
+import {
+  addEncoded,
+  countEncoded,
+  encodeHistogram,
+  fromLogText,
+  HIGHEST_US,
+  Histogram,
+  takeEncoded,
+  toLogText,
+} from '../../shared/stats/index.ts';
 
 /** Values and how often each was seen: up to 2^40 times, far past 32 bits. */
 const counted = fc.array(
@@ -107,13 +116,18 @@ describe('bytes that are no histogram', () => {
       fc.property(fc.uint8Array({ maxLength: 100 }), (tail) => {
         const payload = new Uint8Array([...head, ...tail]);
         new DataView(payload.buffer).setInt32(4, tail.length);
-        const into = new Histogram();
+        const into = filled(THERE_BEFORE);
+        const before = [...into.buckets()];
         try {
           const added = addEncoded(payload, into);
-          expect([...into.buckets()].reduce((sum, { samples }) => sum + samples, 0)).toBe(added);
+          expect(samplesIn(payload)).toBe(added);
+          expect(bucketSum(into)).toBe(bucketSum(filled(THERE_BEFORE)) + added);
+          takeEncoded(payload, into);
+          expect([...into.buckets()], 'what was added can be taken back').toEqual(before);
         } catch (thrown) {
           expect(thrown).toBeInstanceOf(RangeError);
-          expect([...into.buckets()], 'what throws adds nothing').toEqual([]);
+          expect(() => samplesIn(payload)).toThrow(RangeError);
+          expect([...into.buckets()], 'what throws adds nothing').toEqual(before);
         }
       }),
     );
@@ -128,7 +142,10 @@ describe('bytes that are no histogram', () => {
       ]),
     );
     for (let length = 0; length < payload.length; length++) {
+      const into = filled(THERE_BEFORE);
       expect(() => samplesIn(payload.subarray(0, length))).toThrow(RangeError);
+      expect(() => addEncoded(payload.subarray(0, length), into)).toThrow(RangeError);
+      expect([...into.buckets()]).toEqual([...filled(THERE_BEFORE).buckets()]);
     }
   });
 
@@ -188,6 +205,17 @@ function filled(values: readonly (readonly [valueUs: number, times: number])[]):
     histogram.addTotals({ count: times, sumUs: valueUs * times, minUs: valueUs, maxUs: valueUs, overflow: 0 });
   }
   return histogram;
+}
+
+/** In buckets that short runs and long ones reach. */
+const THERE_BEFORE = [
+  [0, 3],
+  [9, 1],
+  [70_000, 2],
+] as const;
+
+function bucketSum(histogram: Histogram): number {
+  return [...histogram.buckets()].reduce((sum, { samples }) => sum + samples, 0);
 }
 
 function samplesIn(payload: Uint8Array): number {

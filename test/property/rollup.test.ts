@@ -146,9 +146,15 @@ describe('rollup', () => {
     expect(rollup.close(3).map(({ index }) => index)).toEqual([2]);
   });
 
-  test('a batch that does not fit throws a RangeError and leaves everything as it was', () => {
-    const [good, next] = batchesOf([[oneSample(), oneSample()]]);
-    if (good === undefined || next === undefined) expect.fail();
+  test.each([
+    ['that begins an interval', 1],
+    ['into an interval that another agent has begun', 2],
+  ])('a batch %s and does not fit throws a RangeError and leaves everything as it was', (_, agents) => {
+    const batches = Array.from({ length: agents }, () => [oneSample(), oneSample()]);
+    // Every agent's first, then every agent's second: the last one of all is tried.
+    const before = batchesOf(batches).sort((one, other) => one.intervalIndex - other.intervalIndex);
+    const next = before.pop();
+    if (next === undefined) expect.fail();
     const trends = next.trends.map((slice) => ({ ...slice }));
     const broken: readonly Batch[] = [
       { ...next, trends: [...trends, { ...slice([5]), series: 1, histogram: new Uint8Array([1, 2, 3]) }] },
@@ -160,12 +166,12 @@ describe('rollup', () => {
       { ...next, key: { ...next.key, sequence: -1 } },
       { ...next, key: { ...next.key, sequence: 1e15 } },
     ];
-    const undisturbed = rolledUp([good, next]);
+    const undisturbed = rolledUp([...before, next]);
     for (const [i, batch] of broken.entries()) {
       const rollup = new Rollup();
-      rollup.add(good);
+      for (const one of before) rollup.add(one);
       expect(() => rollup.add(batch), `case ${i}`).toThrow(RangeError);
-      expect([rollup.merged, rollup.gaps()]).toEqual([1, []]);
+      expect([rollup.merged, rollup.gaps()]).toEqual([before.length, []]);
       expect(rollup.add(next).kind, 'the right batch still fits').toBe('added');
       expect(rollup.close(Infinity).map(intervalContent)).toEqual(undisturbed.closed.map(intervalContent));
       expect(content(rollup.series())).toEqual(content(undisturbed.rollup.series()));

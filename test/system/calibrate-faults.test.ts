@@ -57,7 +57,7 @@ const FAULTS: readonly Fault[] = [
              const total = incarnation.definition(slice.series).value.histogram;
              const own = (total.byAgent ??= new Map());
              if (!own.has(batch.key.agent)) own.set(batch.key.agent, new Histogram());
-             addCounted(slice.histogram, own.get(batch.key.agent));
+             addEncoded(slice.histogram, own.get(batch.key.agent));
              own.get(batch.key.agent).addTotals(slice);
              total.percentileUs = (percentile) =>
                [...own.values()].reduce((sum, histogram) => sum + histogram.percentileUs(percentile), 0) / own.size;`,
