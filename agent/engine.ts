@@ -298,6 +298,7 @@ export class Engine {
       ledgers: this.executors.map((executor) => executor.ledger(elapsedUs)),
       samplesRecorded: recorder.samples,
       health: health.seal(http.openSockets, this.activeVus, options.outboxLength()),
+      epochs: this.epochCount,
       isFinal,
     });
     this.interval++;

@@ -166,6 +166,7 @@ export function addIntervals(earlier: SealedInterval, later: SealedInterval): Se
     ledgers: later.ledgers,
     samplesRecorded: later.samplesRecorded,
     health: later.health,
+    epochs: later.epochs,
     isFinal: later.isFinal,
   };
 }

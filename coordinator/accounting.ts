@@ -18,6 +18,8 @@ export interface AgentAccount {
   /** Its newest word, from a batch or a heartbeat; empty when it never said anything. */
   readonly ledgers: readonly ScenarioLedger[];
   readonly samplesRecorded: number;
+  /** How many epochs its word goes by; 0 where it does not say, and is taken to know all. */
+  readonly epochs: number;
   /** It ended its part: what it says is final. */
   readonly isFinal: boolean;
   /** Run-relative instant of its last sign of life, or until which it may have fired unheard, microseconds. Only of interest when it is
@@ -29,8 +31,9 @@ export interface AgentAccount {
  *  `cutUs` is the run-relative instant at which the run was stopped, `Infinity` when it was not.
  *
  *  For an agent that was lost, indices planned up to its last sign of life that it did not account for are `unknown`, later ones
- *  are `undelivered`, and what it had started but not ended is `interrupted`. For an agent that is final nothing is assumed: if its
- *  numbers do not match the plan, the ledger will not balance, and says so. */
+ *  are `undelivered`, and what it had started but not ended is `interrupted`. For an agent that is final nothing is assumed, but that it
+ *  delivered nothing of what epochs gave it that it never heard of: if its numbers do not match the plan, the ledger will not balance, and
+ *  says so. */
 export function settle(
   plan: Plan,
   epochs: readonly Epoch[],
@@ -64,6 +67,8 @@ export function settle(
         sum.unknown += seen - accounted;
         // More than its share is no debt: an agent that fired past a stop leaves an imbalance, which says so.
         sum.undelivered += Math.max(0, own.inAll - seen);
+      } else if (account.epochs > 0 && account.epochs < epochs.length) {
+        sum.undelivered += unheardOf(scenario, plan.seed, epochs, account, cutUs, undelivered);
       }
     }
   }
@@ -76,6 +81,25 @@ export function settle(
 /** Arrivals of the whole plan with instants before `cutUs`. */
 export function plannedBefore(schedule: Schedule, cutUs: number): number {
   return cutUs === Infinity ? schedule.count : schedule.countBefore(cutUs);
+}
+
+/** By how much an agent's share is larger than what it knew of, by the epochs that it never heard of. It had ceased to fire before the first
+ *  of them that changed the load: where it did not forfeit all that it knew of from there on, nothing is set right. */
+function unheardOf(
+  scenario: PlannedScenario,
+  seed: number,
+  epochs: readonly Epoch[],
+  account: AgentAccount,
+  cutUs: number,
+  forfeited: number,
+): number {
+  const [known, others] = [epochs.slice(0, account.epochs), epochs.slice(account.epochs)];
+  const had = shareOf(scenario, createSchedule(amendScenario(scenario, known), seed), known, account, cutUs).inAll;
+  const has = shareOf(scenario, createSchedule(amendScenario(scenario, epochs), seed), epochs, account, cutUs).inAll;
+  const changed = others.find(({ amendments = [] }) => amendments.length > 0);
+  if (changed === undefined) return has - had;
+  const before = shareOf(scenario, createSchedule(amendScenario(scenario, known), seed), known, account, Math.min(cutUs, changed.fromUs));
+  return forfeited < had - before.inAll ? 0 : has - had;
 }
 
 /** VUs take counted iterations when they are free, so of a lost agent's rest nobody can say when it would have been begun. */

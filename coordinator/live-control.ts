@@ -33,9 +33,11 @@ export interface LiveChange {
 
 export interface LiveControlContext {
   readonly plan: Plan;
-  readonly epochs: EpochLog;
+  readonly epochs: Pick<EpochLog, 'all' | 'append'>;
   /** Run-relative instant at which a change that is decided now may take force. */
   readonly soonestUs: () => number;
+  /** Why an agent that makes load cannot be told of a change now; `undefined` while all can. */
+  readonly unreachable: () => string | undefined;
   /** Nothing is planned at or after this run-relative instant, because the run is stopped or over; `Infinity` while it goes on. */
   readonly overFromUs: () => number;
   readonly tell: (kind: 'scaled' | 'paused' | 'resumed', detail: LiveChange & Readonly<Record<string, unknown>>) => void;
@@ -128,11 +130,13 @@ export class LiveControl {
   }
 
   private soonestUs(): number {
-    const { plan, epochs, soonestUs, overFromUs } = this.context;
+    const { plan, epochs, soonestUs, overFromUs, unreachable } = this.context;
     const atUs = Math.max(soonestUs(), epochs.all.at(-1)?.fromUs ?? 0);
     if (epochs.all.length >= EPOCHS_MAX) throw refused(`the run has been changed ${EPOCHS_MAX} times, which is the limit`);
     if (atUs >= Math.min(overFromUs(), Math.max(...plan.scenarios.map(endUs))))
       throw refused('the load is over, or will be before the change could take force');
+    const missing = unreachable();
+    if (missing !== undefined) throw refused(`${missing}: all agents change at one instant, so try again when it is back or lost`);
     return atUs;
   }
 

@@ -121,10 +121,10 @@ export class Membership {
     if (stored <= this.consumedSequence && !part.isLost && this.isSilent(part, clock.nowUs())) this.lose(part);
   }
 
-  /** At the end: whoever neither ended its load nor delivered a last batch is lost, if it was not before. */
+  /** At the end: whoever began and neither ended its load nor delivered a last batch is lost, if it was not before. */
   loseSilent(): void {
     for (const part of this.context.participants.all) {
-      if (part.loadEnded || part.isLost || this.context.hasDelivered(part.agent)) continue;
+      if (!part.hasStarted || part.loadEnded || part.isLost || this.context.hasDelivered(part.agent)) continue;
       Object.assign(part, { isLost: true, firedUntilUs: this.firedUntilUs(part) });
     }
   }
@@ -165,7 +165,8 @@ export class Membership {
     const here = participants.all.filter(
       ({ isLost, loadEnded, hasStarted, mayReturn }) => !isLost && !loadEnded && hasStarted && !mayReturn,
     );
-    const hasComers = here.some(({ agent }) => !owning.has(agent.id));
+    // Something is taken from those who stay only while all of them hear of it: whoever delivers results may fire on without that.
+    const hasComers = participants.unreachable === undefined && here.some(({ agent }) => !owning.has(agent.id));
     if (here.length === 0 || (gone.length === 0 && !hasComers)) return;
     const heirs = here.map(({ agent }) => ({ id: agent.id, weight: agent.capacity })).sort((a, b) => (a.id < b.id ? -1 : 1));
     // Whoever comes is given something that agents have who may not hear of it: their leases must be over by then too.

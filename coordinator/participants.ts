@@ -155,6 +155,11 @@ export class Participants implements FleetListener {
     return new Set(this.all.filter(isExpected).map(({ agent }) => agent.id));
   }
 
+  /** One that makes load, may live, and cannot be told anything now; the first, if there is one. */
+  get unreachable(): Participant | undefined {
+    return this.all.find((part) => part.hasStarted && !part.isLost && !part.loadEnded && part.disconnected !== undefined);
+  }
+
   /** As an earlier coordinator said. */
   markLost(agentId: string, firedUntilUs: number): void {
     const participant = this.byId.get(agentId);
@@ -227,13 +232,14 @@ export class Participants implements FleetListener {
    *  delivered counts: the interval it was filling died with it, and what it fired in there is unknown. */
   accounts(collector: Collector, zeroUs: number): AgentAccount[] {
     const merged = new Map(collector.agents.map(({ agent, incarnation, last }) => [`${agent}/${incarnation}`, last]));
-    return this.all.map(({ agent, ledgers, samplesRecorded, loadEnded, lastSeenUs, firedUntilUs, isLost }) => {
+    return this.all.map(({ agent, ledgers, samplesRecorded, loadEnded, epochs, lastSeenUs, firedUntilUs, isLost }) => {
       const batch = merged.get(`${agent.id}/${agent.incarnation}`);
       const isFromBatch = isLost || (batch !== undefined && (batch.isFinal || batch.samplesRecorded >= samplesRecorded));
       return {
         agent: agent.id,
         ledgers: isFromBatch ? (batch?.ledgers ?? []) : ledgers,
         samplesRecorded: isFromBatch ? (batch?.samplesRecorded ?? 0) : samplesRecorded,
+        epochs: isFromBatch ? (batch?.epochs ?? 0) : epochs,
         isFinal: batch?.isFinal === true || (loadEnded && !isLost),
         lastSeenUs: (isLost ? (firedUntilUs ?? lastSeenUs) : lastSeenUs) - zeroUs,
       };

@@ -361,6 +361,10 @@ export class Run {
       epochs,
       // An agent that cannot hear of it must have ceased to fire by then.
       soonestUs: () => (this.isLeased ? earliestUs(terms, clock.nowUs()) : clock.nowUs() + EPOCH_MARGIN_US) - zeroUs,
+      unreachable: () => {
+        const part = participants.unreachable;
+        return part === undefined ? undefined : `agent ${part.agent.id} cannot be told (${part.disconnected ?? 'away'})`;
+      },
       overFromUs: cutUs,
       tell: (kind, detail) => {
         this.live.note(`${detail.change} at ${(detail.atUs / 1_000_000).toFixed(2)} s`);

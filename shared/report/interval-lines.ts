@@ -39,7 +39,7 @@ export interface ClosedLine {
 }
 
 /** A batch without its histograms, and what the coordinator knows of it. */
-export type AgentPart = Omit<Batch, 'defines' | 'trends'> & { readonly response?: AgentResponse | undefined };
+export type AgentPart = Omit<Batch, 'defines' | 'trends' | 'epochs'> & { readonly response?: AgentResponse | undefined };
 
 /** What a series number of a batch means. */
 export type Defined = (series: number) => { readonly metric: string; readonly tags: Tags };

@@ -19,6 +19,8 @@ export interface Batch {
   /** Trend samples the agent has recorded since the start of the run, this interval included. */
   readonly samplesRecorded: number;
   readonly health: Health;
+  /** How many epochs of the run the agent knew: its ledgers go by them. 0 from an agent that does not say. */
+  readonly epochs: number;
   /** The agent's last batch of the run. */
   readonly isFinal: boolean;
 }

@@ -72,6 +72,7 @@ export class Rollup {
       ledgers: batch.ledgers,
       samplesRecorded: batch.samplesRecorded,
       health: batch.health,
+      epochs: batch.epochs,
       isFinal: batch.isFinal,
     });
     this.merged += samples;
@@ -231,6 +232,7 @@ export interface AgentState {
   readonly ledgers: readonly ScenarioLedger[];
   readonly samplesRecorded: number;
   readonly health: Health;
+  readonly epochs: number;
   readonly isFinal: boolean;
 }
 

@@ -18,6 +18,7 @@ export function encodeBatch(batch: Batch): Uint8Array {
     health: batch.health,
     isFinal: batch.isFinal,
     samplesRecorded: batch.samplesRecorded,
+    epochs: batch.epochs,
   }).finish();
 }
 

@@ -27,6 +27,7 @@ export function decodeBatch(bytes: Uint8Array): Batch {
   let intervalIndex = 0;
   let intervalCount = 0;
   let samplesRecorded = 0;
+  let epochs = 0;
   let isFinal = false;
   while (wire.at < wire.end) {
     // prettier-ignore
@@ -45,12 +46,13 @@ export function decodeBatch(bytes: Uint8Array): Batch {
       case tag(12, BYTES): health = readHealth(wire); break;
       case tag(13, VARINT): isFinal = wire.whole() !== 0; break;
       case tag(14, VARINT): samplesRecorded = wire.whole(); break;
+      case tag(15, VARINT): epochs = wire.whole(); break;
       default: wire.skip();
     }
   }
   if (health === undefined) throw new RangeError('a batch carries its agent’s health');
   return {
-    ...{ key, intervalIndex, intervalCount, defines, trends, counters, rates, gauges, ledgers, samplesRecorded, health, isFinal },
+    ...{ key, intervalIndex, intervalCount, defines, trends, counters, rates, gauges, ledgers, samplesRecorded, health, epochs, isFinal },
   };
 }
 

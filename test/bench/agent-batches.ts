@@ -56,7 +56,8 @@ export class AgentBatches {
     const measured = this.recorder.seal();
     const trends = this.shape === 'agent' ? measured.trends : measured.trends.map((slice) => this.spread(slice));
     return {
-      ...{ intervalIndex, intervalCount: 1, ...measured, trends, ledgers, samplesRecorded: this.recorder.samples, health: HEALTH, isFinal },
+      ...{ intervalIndex, intervalCount: 1, ...measured, trends, ledgers, samplesRecorded: this.recorder.samples },
+      ...{ health: HEALTH, epochs: 1, isFinal },
     };
   }
 

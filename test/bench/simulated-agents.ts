@@ -145,7 +145,7 @@ class SimulatedAgent {
     const own = encodeBatch({
       ...{ key, intervalIndex: sequence, intervalCount: 1, isFinal, ledgers: this.ledgers(sequence + 1) },
       ...{ defines: [], trends: [], counters: [], rates: [], gauges: [] },
-      ...{ samplesRecorded: SAMPLES_PER_BATCH * (sequence + 1), health: HEALTH },
+      ...{ samplesRecorded: SAMPLES_PER_BATCH * (sequence + 1), health: HEALTH, epochs: 1 },
     });
     const bytes = Buffer.concat([sequence === 0 ? contents.first : contents.later, own]);
     for (;;) {

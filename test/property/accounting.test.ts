@@ -109,6 +109,7 @@ describe('a settled run', () => {
             agent: AGENTS[i] ?? '',
             ledgers: [scenarioLedger(loop.name, { started: completed + underWay, completed, interrupted: isFinal ? underWay : 0 })],
             samplesRecorded: 0,
+            epochs: 1,
             isFinal,
             lastSeenUs: 500_000,
           }));
@@ -155,7 +156,7 @@ describe('the settlement of an agent that was lost', () => {
   });
 
   test('an agent that never said a word owes its whole share', () => {
-    const silent: AgentAccount = { agent: 'b', ledgers: [], samplesRecorded: 0, isFinal: false, lastSeenUs: -400_000 };
+    const silent: AgentAccount = { agent: 'b', ledgers: [], samplesRecorded: 0, epochs: 1, isFinal: false, lastSeenUs: -400_000 };
     const ended: AgentAccount = { ...lostAt(0, { started: 50, completed: 50 }), isFinal: true };
     const ledger = settle(plan, oneEpoch('a', 'b'), Infinity, [ended, silent], { merged: 25, duplicate: 0 });
     expect(ledger).toMatchObject({ planned: 100, started: 50, unknown: 0, undelivered: 50 });
@@ -170,7 +171,48 @@ describe('the settlement of an agent that was lost', () => {
   });
 
   function lostAt(lastSeenUs: number, said: Parameters<typeof scenarioLedger>[1]): AgentAccount {
-    return { agent: 'a', ledgers: [scenarioLedger('browse', said)], samplesRecorded: 25, isFinal: false, lastSeenUs };
+    return { agent: 'a', ledgers: [scenarioLedger('browse', said)], samplesRecorded: 25, epochs: 1, isFinal: false, lastSeenUs };
+  }
+});
+
+describe('the settlement of an agent that ended its part without hearing of the last epoch', () => {
+  const plan = planOf(openScenario({ ratePerSecond: 10, seconds: 10 }));
+  const before = oneEpoch('a', 'b');
+  const scaled: Epoch = {
+    ...{ number: 1, fromUs: 6_000_000, owners: ['a', 'b'] },
+    amendments: [{ kind: 'rate', scenario: 'browse', ratePerSecond: 20, maxVus: 10 }],
+  };
+
+  test.each([
+    ['more', 20, 140, 40 - 20],
+    ['less', 5, 80, 10 - 20],
+  ])('worked: it forfeited 20 of its 50 after 6 s, and the load became %s', (_, ratePerSecond, planned, more) => {
+    const epochs = [...before, { ...scaled, amendments: [{ kind: 'rate' as const, scenario: 'browse', ratePerSecond, maxVus: 10 }] }];
+    const hearing = final('b', 2, { started: planned / 2, completed: planned / 2 });
+    const deaf = final('a', 1, { started: 28, completed: 28, undelivered: 22 });
+    const ledger = settle(plan, epochs, Infinity, [deaf, hearing], { merged: 0, duplicate: 0 });
+    expect(ledger).toMatchObject({ planned, started: 28 + planned / 2, undelivered: 22 + more, unknown: 0 });
+    expect(imbalances(ledger)).toEqual([]);
+  });
+
+  test('what it was to take over from another is undelivered', () => {
+    const epochs = [...before, { number: 1, fromUs: 6_000_000, owners: ['a', 'a'] }];
+    const dead: AgentAccount = { ...final('b', 1, { started: 30, completed: 30 }), isFinal: false, lastSeenUs: 6_000_000 };
+    const deaf = final('a', 1, { started: 50, completed: 50 });
+    const ledger = settle(plan, epochs, Infinity, [deaf, dead], { merged: 0, duplicate: 0 });
+    expect(ledger).toMatchObject({ planned: 100, started: 80, undelivered: 20, unknown: 0 });
+    expect(imbalances(ledger)).toEqual([]);
+  });
+
+  test('does not balance when it fired on by the load that was no longer planned', () => {
+    const hearing = final('b', 2, { started: 70, completed: 70 });
+    const astray = final('a', 1, { started: 50, completed: 50 });
+    const ledger = settle(plan, [...before, scaled], Infinity, [astray, hearing], { merged: 0, duplicate: 0 });
+    expect(imbalances(ledger)).toHaveLength(1);
+  });
+
+  function final(agent: string, epochs: number, said: Parameters<typeof scenarioLedger>[1]): AgentAccount {
+    return { agent, ledgers: [scenarioLedger('browse', said)], samplesRecorded: 0, epochs, isFinal: true, lastSeenUs: 0 };
   }
 });
 
@@ -207,6 +249,7 @@ function accountOf(
     agent,
     ledgers: [scenarioLedger(one.name, { started, dropped, completed, interrupted })],
     samplesRecorded: completed * 6,
+    epochs: ownership.length,
     isFinal: lost === undefined,
     lastSeenUs: lost?.lastSeenUs ?? 0,
   };

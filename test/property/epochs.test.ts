@@ -183,9 +183,9 @@ describe('a cluster', () => {
     );
   });
 
-  test('of which agents die, freeze and thaw, and whose load is changed meanwhile, begins nothing twice and balances', () => {
+  test('of which agents die, freeze and thaw, or hear nothing more, and whose load is changed meanwhile, begins nothing twice and balances', () => {
     const fate = fc.record({
-      kind: fc.constantFrom('lives', 'dies', 'freezes'),
+      kind: fc.constantFrom('lives', 'dies', 'freezes', 'is cut off'),
       atUs: fc.nat({ max: 1_500_000 }),
       forUs: fc.integer({ min: 1, max: SECOND_US }),
     });
@@ -324,26 +324,31 @@ function simulate(
     }
     if (isChanged && living.length > 0) append(us + LEASE_US + STEP_US, { owners: living });
     for (const agent of agents) {
-      if (!runs(agent.fate, us)) continue;
+      const hears = runs(agent.fate, us);
+      // One that is cut off goes on by what it knows until its lease is over, and forfeits the rest.
+      if (!hears && agent.fate.kind !== 'is cut off') continue;
       const { driven } = agent;
       // What fell due while it was frozen is forfeited before its lease is renewed.
       driven.turnAt(us);
-      for (; agent.known < epochs.length; agent.known++) driven.amend(epochs.slice(0, agent.known + 1));
-      driven.leaseEndsUs = us + LEASE_US;
+      if (hears) {
+        for (; agent.known < epochs.length; agent.known++) driven.amend(epochs.slice(0, agent.known + 1));
+        driven.leaseEndsUs = us + LEASE_US;
+      }
       for (let dueUs = driven.executor.dueUs; dueUs < us + STEP_US && dueUs < driven.leaseEndsUs; dueUs = driven.executor.dueUs) {
-        if (!runs(agent.fate, dueUs)) break;
+        if (!runs(agent.fate, dueUs) && agent.fate.kind !== 'is cut off') break;
         driven.turnAt(Math.max(us, dueUs));
         while (driven.busy.length > 0) driven.complete(driven.busy[0]);
       }
     }
   }
-  const accounts = agents.map(({ id, driven, heardUs }): AgentAccount => {
+  const accounts = agents.map(({ id, driven, known, heardUs }): AgentAccount => {
     const isFinal = driven.executor.isDone;
     return {
       agent: id,
       // Of one that is gone nothing was sealed: everything that it may have begun is unknown.
       ledgers: isFinal ? [driven.executor.ledger(driven.nowUs)] : [],
       samplesRecorded: 0,
+      epochs: known,
       isFinal,
       lastSeenUs: heardUs + LEASE_US,
     };

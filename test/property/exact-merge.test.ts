@@ -123,6 +123,7 @@ function merged(drawn: readonly Sample[]): Rollup {
         ledgers: [],
         samplesRecorded: recorder.samples,
         health: HEALTH,
+        epochs: 1,
         isFinal: interval === 3,
       };
       rollup.add(decodeBatch(encodeBatch(batch)));

@@ -219,6 +219,7 @@ function batchOf(agent: number, index: number, { a, b, passes, fails, vus }: Mea
     ledgers: [],
     samplesRecorded: 0,
     health: HEALTH,
+    epochs: 1,
     isFinal,
   };
 }

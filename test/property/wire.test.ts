@@ -103,6 +103,7 @@ const batch: fc.Arbitrary<Batch> = fc.record({
     activeVus: small,
     outboxBatches: small,
   }),
+  epochs: small,
   isFinal: fc.boolean(),
 });
 

@@ -41,6 +41,7 @@ export function sealedInterval(intervalIndex: number, parts: Partial<SealedInter
     ledgers: [],
     samplesRecorded: 0,
     health: QUIET_HEALTH,
+    epochs: 1,
     isFinal: false,
     ...parts,
   };

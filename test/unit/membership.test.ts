@@ -84,11 +84,13 @@ describe('membership', () => {
   });
 
   test('at the end, who neither ended its load nor delivered is lost in the same way, and nobody else', async () => {
-    const { run, silence, changes, loseSilent } = arranged;
+    const { run, silence, changes, loseSilent, part } = arranged;
     await run(5_000);
     silence('b');
     await run(1_000);
-    expect(loseSilent(['a', 'c', 'd'])).toEqual([['b', 7_500_000]]);
+    // It was ready when the load was over.
+    part('d').hasStarted = false;
+    expect(loseSilent(['a', 'c'])).toEqual([['b', 7_500_000]]);
     expect(changes).toEqual([]);
   });
 
@@ -127,6 +129,24 @@ describe('membership', () => {
     expect(epochs()[2]?.owners).toEqual(['a', 'b', 'c', 'd']);
     // Whoever gives something up for it must have heard, or have ceased to fire.
     expect((epochs()[2]?.fromUs ?? 0) - arranged.nowUs()).toBeGreaterThan(1_500_000);
+  });
+
+  test('nothing is given to one that comes while another that delivers cannot be told', async () => {
+    const { run, silence, speak, breakStream, deliver, changes, epochs, part } = arranged;
+    await run(5_000);
+    silence('b');
+    await run(5_000);
+    breakStream('c');
+    speak('b');
+    for (let second = 10; second < 14; second++) {
+      deliver('c', second);
+      await run(1_000);
+    }
+    expect([changes.at(-1), epochs().length]).toEqual([{ kind: 'agent-joined', agent: 'b', how: 'came-back' }, 2]);
+    arranged.participants.onReturn(part('c').agent);
+    speak('c');
+    await run(1_000);
+    expect(epochs()[2]?.owners).toEqual(['a', 'b', 'c', 'd']);
   });
 
   test.each(['continue', 'fail'] as const)('under %s nobody takes over', async (policy) => {
@@ -198,7 +218,9 @@ function arrange(policy: LossPolicy = 'rebalance') {
   };
   return {
     changes,
+    participants,
     plane,
+    part,
     epochs: (): readonly Epoch[] => epochs.all,
     nowUs: () => clock.nowUs() - zeroUs,
     /** So many milliseconds go by. */

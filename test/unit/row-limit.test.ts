@@ -32,7 +32,7 @@ describe('a load that ends with its rows', () => {
       const indices = driven.flatMap(({ started }) => started.map(({ index }) => index)).sort((a, b) => a - b);
       expect(indices).toEqual(Array.from({ length: ROWS }, (_unused, n) => n));
       const accounts = driven.map((one, i) => ({
-        ...{ agent: AGENTS[i] ?? '', samplesRecorded: 0, isFinal: true, lastSeenUs: 0 },
+        ...{ agent: AGENTS[i] ?? '', samplesRecorded: 0, epochs: 1, isFinal: true, lastSeenUs: 0 },
         ledgers: [one.executor.ledger(SECOND_US)],
       }));
       const plan = { name: 'rows', seed: 7, intervalMs: 1_000, scenarios: [scenario(load)] };
