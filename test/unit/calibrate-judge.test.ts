@@ -33,6 +33,15 @@ describe('judging a calibration', () => {
     for (const { text } of found) expect(text).toContain(SUSPICIONS[found[0]?.suspicion ?? 'run-invalid']);
   });
 
+  test.each([1, 2, 3, 4, 5])('averaged percentiles are named although some requests were delayed (seed %i)', (seed) => {
+    const delayed = (draw: number): number => (draw < 0.002 ? 150_000 : QUIET(draw));
+    const { reference, summary } = simulateCalibration(SECONDS, delayed, seed, { ...TRUE_RECORDING, averages: true });
+    const found = judgeRun(reference, summary).findings.find(
+      ({ pattern, metric }) => pattern === 'two-point' && metric === 'http_req_duration',
+    );
+    expect(found?.suspicion).toBe('percentiles-averaged');
+  });
+
   test('only what noise can do is worth another try', () => {
     const tooLong = simulateCalibration(SECONDS, QUIET, 3, {
       ...TRUE_RECORDING,
