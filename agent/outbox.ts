@@ -18,6 +18,8 @@ export type Publish = (sequence: number, sealed: SealedInterval) => Promise<void
 
 /** Past this, the oldest intervals that were never sent are added together: resolution is lost, samples never are. */
 const OUTBOX_INTERVALS_MAX = 600;
+/** Batches on their way at once. */
+const IN_FLIGHT_MAX = 8;
 /** A batch larger than this is sent in parts: servers refuse messages above 1 MB. */
 const BATCH_BYTES_MAX = 512 * 1024;
 const RETRY_MIN_MS = 100;
@@ -26,16 +28,20 @@ const RETRY_MAX_MS = 2_000;
 /** Keeps sealed intervals until the results plane has acknowledged them.
  *  Laws: an interval is given a sequence when it is first sent and keeps it, so sequences have no holes and a repeat is recognised;
  *  only intervals that were never sent are ever added together, so nothing can be counted twice;
- *  a batch is acknowledged before the next one is sent, so no slice arrives before its definition, and what an agent that died has
- *  delivered is all that it sealed up to some instant, and nothing after it. */
+ *  a batch that defines series is acknowledged before any later one is sent, so no slice arrives before its definition;
+ *  while an attempt has failed nothing new is sent, and what failed is sent again one by one in its order. So what an agent has delivered that
+ *  dies while NATS is away is all that it sealed up to some instant, and nothing after it. */
 export class Outbox {
   private readonly publish: Publish;
   private readonly clock: Clock;
   private readonly queue: SealedInterval[] = [];
   private readonly stopping = new AbortController();
   private waiters: (() => void)[] = [];
-  /** The batch that is on its way. */
-  private sending: Promise<void> | undefined;
+  /** What is not acknowledged yet, by sequence, in its order. */
+  private readonly inFlight = new Map<number, Promise<void>>();
+  /** Those of them whose last attempt failed. */
+  private readonly failed = new Set<number>();
+  private barrier = false;
   private sequence = 0;
   /** Why the last attempt failed, while attempts fail. */
   failure: string | undefined;
@@ -47,7 +53,7 @@ export class Outbox {
 
   /** Batches not yet acknowledged. */
   get length(): number {
-    return this.queue.length + (this.sending === undefined ? 0 : 1);
+    return this.queue.length + this.inFlight.size;
   }
 
   /** Batches given a sequence so far. */
@@ -76,21 +82,31 @@ export class Outbox {
     this.stopping.abort();
     this.queue.length = 0;
     this.wake();
-    await this.sending;
+    await Promise.all(this.inFlight.values());
   }
 
   private pump(): void {
-    if (this.sending !== undefined || this.stopping.signal.aborted) return;
-    const interval = this.queue.shift();
-    if (interval === undefined) return;
-    // Split only now: intervals that were added together may have grown past a message.
-    const [sealed, ...rest] = inParts(interval);
-    this.queue.unshift(...rest);
-    this.sending = this.send(this.sequence++, sealed).then(() => {
-      this.sending = undefined;
-      this.wake();
-      this.pump();
-    });
+    while (this.mayBegin) {
+      const interval = this.queue.shift();
+      if (interval === undefined) return;
+      // Split only now: intervals that were added together may have grown past a message.
+      const [sealed, ...rest] = inParts(interval);
+      this.queue.unshift(...rest);
+      // Nothing may overtake a definition.
+      this.barrier = sealed.defines.length > 0;
+      const sequence = this.sequence++;
+      const sending = this.send(sequence, sealed).then(() => {
+        this.inFlight.delete(sequence);
+        if (sealed.defines.length > 0) this.barrier = false;
+        this.wake();
+        this.pump();
+      });
+      this.inFlight.set(sequence, sending);
+    }
+  }
+
+  private get mayBegin(): boolean {
+    return !this.barrier && this.failed.size === 0 && this.inFlight.size < IN_FLIGHT_MAX && !this.stopping.signal.aborted;
   }
 
   /** Repeats until acknowledged or abandoned. */
@@ -98,14 +114,23 @@ export class Outbox {
     for (let waitMs = RETRY_MIN_MS; !this.stopping.signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       try {
         await this.publish(sequence, sealed);
+        this.failed.delete(sequence);
         this.failure = undefined;
         return;
       } catch (thrown) {
         // Whatever kept the server from saying "stored": the same sequence is sent again until it does.
+        this.failed.add(sequence);
         this.failure = thrown instanceof Error ? thrown.message : String(thrown);
         await this.clock.sleep(waitMs * (0.5 + Math.random() / 2), this.stopping.signal);
+        await this.turnOf(sequence);
       }
     }
+  }
+
+  /** Resolves when everything before it is acknowledged. */
+  private async turnOf(sequence: number): Promise<void> {
+    const isFirst = (): boolean => Math.min(...this.inFlight.keys()) >= sequence;
+    while (!isFirst() && !this.stopping.signal.aborted) await new Promise<void>((resolve) => this.waiters.push(resolve));
   }
 
   private wake(): void {

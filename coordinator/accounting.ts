@@ -30,10 +30,10 @@ export interface AgentAccount {
 /** Settles a run: what was planned, from the plan alone, against what every agent says it did.
  *  `cutUs` is the run-relative instant at which the run was stopped, `Infinity` when it was not.
  *
- *  For an agent that was lost, indices planned up to its last sign of life that it did not account for are `unknown`, later ones
- *  are `undelivered`, and what it had started but not ended is `interrupted`. For an agent that is final nothing is assumed, but that it
- *  delivered nothing of what epochs gave it that it never heard of: if its numbers do not match the plan, the ledger will not balance, and
- *  says so. */
+ *  For an agent that was lost, indices planned up to the instant until which it may have fired that it did not account for are `unknown`,
+ *  later ones are `undelivered`, and what it had started but not ended is `interrupted`. For an agent that is final nothing is assumed, but
+ *  that it fired nothing of what epochs made of its share that it never heard of (`unheardOf`): if its numbers do not match the plan, the
+ *  ledger will not balance, and says so. */
 export function settle(
   plan: Plan,
   epochs: readonly Epoch[],
@@ -50,8 +50,8 @@ export function settle(
     if (schedule !== undefined) sum.planned += plannedBefore(schedule, cutUs);
     else if (counted !== undefined) sum.planned += counted;
     for (const account of accounts) {
-      const said = account.ledgers.find((one) => one.scenario === scenario.name)?.ledger;
-      const { started, dropped, undelivered, completed, interrupted } = said ?? EMPTY_AGENT_LEDGER;
+      const said = account.ledgers.find((one) => one.scenario === scenario.name);
+      const { started, dropped, undelivered, completed, interrupted } = said?.ledger ?? EMPTY_AGENT_LEDGER;
       const accounted = started + dropped + undelivered;
       sum.started += started;
       sum.dropped += dropped;
@@ -68,7 +68,7 @@ export function settle(
         // More than its share is no debt: an agent that fired past a stop leaves an imbalance, which says so.
         sum.undelivered += Math.max(0, own.inAll - seen);
       } else if (account.epochs > 0 && account.epochs < epochs.length) {
-        sum.undelivered += unheardOf(scenario, plan.seed, epochs, account, cutUs, undelivered);
+        sum.undelivered += unheardOf(scenario, plan.seed, epochs, account, cutUs, said?.firedUntilUs ?? 0);
       }
     }
   }
@@ -83,23 +83,24 @@ export function plannedBefore(schedule: Schedule, cutUs: number): number {
   return cutUs === Infinity ? schedule.count : schedule.countBefore(cutUs);
 }
 
-/** By how much an agent's share is larger than what it knew of, by the epochs that it never heard of. It had ceased to fire before the first
- *  of them that changed the load: where it did not forfeit all that it knew of from there on, nothing is set right. */
+/** By how much an agent's share by all epochs is larger than what it knew of. One that had ceased to fire before the first of them that it
+ *  never heard of took force has forfeited what it knew of from there on, whatever the epochs made of that. One that fired on may have
+ *  been given more, which it has not fired; where anything was taken from it nothing is set right, and the ledger does not balance. */
 function unheardOf(
   scenario: PlannedScenario,
   seed: number,
   epochs: readonly Epoch[],
   account: AgentAccount,
   cutUs: number,
-  forfeited: number,
+  firedUntilUs: number,
 ): number {
-  const [known, others] = [epochs.slice(0, account.epochs), epochs.slice(account.epochs)];
-  const had = shareOf(scenario, createSchedule(amendScenario(scenario, known), seed), known, account, cutUs).inAll;
-  const has = shareOf(scenario, createSchedule(amendScenario(scenario, epochs), seed), epochs, account, cutUs).inAll;
-  const changed = others.find(({ amendments = [] }) => amendments.length > 0);
-  if (changed === undefined) return has - had;
-  const before = shareOf(scenario, createSchedule(amendScenario(scenario, known), seed), known, account, Math.min(cutUs, changed.fromUs));
-  return forfeited < had - before.inAll ? 0 : has - had;
+  const countOwn = (known: readonly Epoch[]): number =>
+    shareOf(scenario, createSchedule(amendScenario(scenario, known), seed), known, account, cutUs).inAll;
+  const more = countOwn(epochs) - countOwn(epochs.slice(0, account.epochs));
+  const unheard = epochs.slice(account.epochs);
+  if (firedUntilUs < (unheard[0]?.fromUs ?? 0)) return more;
+  const areGifts = unheard.every(({ amendments = [] }) => amendments.length === 0);
+  return areGifts && more > 0 ? more : 0;
 }
 
 /** VUs take counted iterations when they are free, so of a lost agent's rest nobody can say when it would have been begun. */

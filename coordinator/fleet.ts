@@ -31,7 +31,8 @@ export interface Agent {
 /** How an agent's stream came to its end. */
 export interface StreamEnd {
   readonly reason: string;
-  /** Its own side ended it in good order, as the kernel does for a process that is gone. A network that breaks, or a silence, does not. */
+  /** Its side ended it in good order, as the kernel does for a process that is gone. A silence does not, nor a connection that is reset; a
+   *  proxy that is told to go may, while the agent behind it lives. */
   readonly isHangUp: boolean;
 }
 

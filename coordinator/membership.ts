@@ -90,6 +90,23 @@ export class Membership {
     this.shareOut(nowUs);
   }
 
+  /** One that may fire and cannot be told anything now; the first, if there is one. What it says on the results plane keeps it alive, so it
+   *  would go on by what it knows. */
+  get unreachable(): Participant | undefined {
+    const { participants, epochs, clock, hasDelivered } = this.context;
+    const owning = new Set(epochs.owners);
+    const quietFromUs = clock.nowUs() - this.terms.brokenUs;
+    return participants.all.find(
+      ({ agent, hasStarted, isLost, loadEnded, disconnected, controlSeenUs }) =>
+        owning.has(agent.id) &&
+        hasStarted &&
+        !isLost &&
+        !loadEnded &&
+        !hasDelivered(agent) &&
+        (disconnected !== undefined || controlSeenUs < quietFromUs),
+    );
+  }
+
   /** What is asked of the results plane is no longer waited for. */
   async close(): Promise<void> {
     await Promise.all(this.asking.values());
@@ -146,7 +163,8 @@ export class Membership {
    *  one until the plan is. */
   private firedUntilUs({ hungUpUs, lastSeenUs }: Participant): number {
     const { isLeased, plan, zeroUs } = this.context;
-    return hungUpUs ?? Math.min(zeroUs + planEndUs(plan), isLeased ? lastSeenUs + this.terms.lease.lengthUs : Infinity);
+    const leaseEndsUs = Math.max(zeroUs, lastSeenUs) + this.terms.lease.lengthUs;
+    return hungUpUs ?? Math.min(zeroUs + planEndUs(plan), isLeased ? leaseEndsUs : Infinity);
   }
 
   /** It is there and knows every epoch: it may be given a share. */
@@ -166,18 +184,32 @@ export class Membership {
       ({ isLost, loadEnded, hasStarted, mayReturn }) => !isLost && !loadEnded && hasStarted && !mayReturn,
     );
     // Something is taken from those who stay only while all of them hear of it: whoever delivers results may fire on without that.
-    const hasComers = participants.unreachable === undefined && here.some(({ agent }) => !owning.has(agent.id));
-    if (here.length === 0 || (gone.length === 0 && !hasComers)) return;
-    const heirs = here.map(({ agent }) => ({ id: agent.id, weight: agent.capacity })).sort((a, b) => (a.id < b.id ? -1 : 1));
-    // Whoever comes is given something that agents have who may not hear of it: their leases must be over by then too.
-    const givers = hasComers ? participants.all : gone;
+    const hasComers = this.unreachable === undefined && here.some(({ agent }) => !owning.has(agent.id));
+    const takers = hasComers ? here : here.filter(({ agent }) => owning.has(agent.id));
+    if (takers.length === 0 || (gone.length === 0 && !hasComers)) return;
+    const heirs = takers.map(({ agent }) => ({ id: agent.id, weight: agent.capacity })).sort((a, b) => (a.id < b.id ? -1 : 1));
+    const owners = hasComers ? spreadOwners(heirs) : handOverOwners(epochs.owners, heirs);
+    // Something is taken from those who stay only while all of them hear of it: whoever delivers results may fire on without that.
+    const takesFromStayers = !keepWhatTheyHave(new Set(heirs.map(({ id }) => id)), epochs.owners, owners);
+    if (takesFromStayers && this.unreachable !== undefined) return;
+    // One that hears may cease to before the message comes: its lease must be over by then too.
+    const givers = takesFromStayers ? participants.all : gone;
     const seenUs = Math.max(...givers.map(({ lastSeenUs }) => lastSeenUs));
     const atUs = Math.max(nowUs + EPOCH_MARGIN_US, earliestUs(this.terms, seenUs)) - zeroUs;
     if (atUs >= this.planEndsUs) return;
-    epochs.append(atUs, { owners: hasComers ? spreadOwners(heirs) : handOverOwners(epochs.owners, heirs) });
+    epochs.append(atUs, { owners });
   }
 
   private get planEndsUs(): number {
     return Math.min(this.context.cutUs(), Math.max(...this.context.plan.scenarios.map(endUs)));
   }
+}
+
+/** Every slot of `before` that belongs to one of `ids` is still its own. */
+function keepWhatTheyHave(ids: ReadonlySet<string>, before: readonly string[], after: readonly string[]): boolean {
+  const isKept = (owner: string, slot: number): boolean => {
+    const had = before[slot % before.length] ?? '';
+    return had === owner || !ids.has(had);
+  };
+  return after.length % before.length === 0 && after.every(isKept);
 }

@@ -31,6 +31,8 @@ export interface Participant {
   clockAtStart: ClockEstimate | undefined;
   /** Last sign of life on either plane, our clock. */
   lastSeenUs: number;
+  /** The same on the control plane alone. */
+  controlSeenUs: number;
   isLost: boolean;
   /** It was lost at some time, whether it came back or not. */
   wasLost: boolean;
@@ -88,6 +90,7 @@ export class Participants implements FleetListener {
     const participant = this.byId.get(agent.id);
     if (participant === undefined) return;
     this.seen(participant);
+    participant.controlSeenUs = participant.lastSeenUs;
     switch (message.$case) {
       case 'ready':
         participant.isReady = true;
@@ -129,6 +132,7 @@ export class Participants implements FleetListener {
     participant.hungUpUs = undefined;
     participant.isToldSilent = false;
     this.seen(participant);
+    participant.controlSeenUs = participant.lastSeenUs;
     this.hooks.onBack(participant);
     this.hooks.onChange();
     return true;
@@ -153,11 +157,6 @@ export class Participants implements FleetListener {
   get expected(): Set<string> {
     const isExpected = (part: Participant): boolean => part.hasStarted && !part.isLost && !this.isAway(part);
     return new Set(this.all.filter(isExpected).map(({ agent }) => agent.id));
-  }
-
-  /** One that makes load, may live, and cannot be told anything now; the first, if there is one. */
-  get unreachable(): Participant | undefined {
-    return this.all.find((part) => part.hasStarted && !part.isLost && !part.loadEnded && part.disconnected !== undefined);
   }
 
   /** As an earlier coordinator said. */
@@ -263,6 +262,7 @@ function newParticipant(agent: Agent, nowUs: number): Participant {
     hungUpUs: undefined,
     clockAtStart: undefined,
     lastSeenUs: nowUs,
+    controlSeenUs: nowUs,
     isLost: false,
     wasLost: false,
     mayReturn: false,

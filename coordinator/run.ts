@@ -362,8 +362,8 @@ export class Run {
       // An agent that cannot hear of it must have ceased to fire by then.
       soonestUs: () => (this.isLeased ? earliestUs(terms, clock.nowUs()) : clock.nowUs() + EPOCH_MARGIN_US) - zeroUs,
       unreachable: () => {
-        const part = participants.unreachable;
-        return part === undefined ? undefined : `agent ${part.agent.id} cannot be told (${part.disconnected ?? 'away'})`;
+        const part = this.membership?.unreachable;
+        return part === undefined ? undefined : `agent ${part.agent.id} cannot be told (${part.disconnected ?? 'it is silent'})`;
       },
       overFromUs: cutUs,
       tell: (kind, detail) => {

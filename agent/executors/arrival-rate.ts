@@ -26,6 +26,7 @@ export class ArrivalRate implements Executor {
   private readonly forfeited: { readonly from: number; to: number }[] = [];
   private isForfeiting = false;
   astray = 0;
+  private firedUntilUs = 0;
   /** The epoch in force, by its place in the share's. */
   private epoch = 0;
   /** By the number of a VU. */
@@ -155,7 +156,8 @@ export class ArrivalRate implements Executor {
 
   ledger(nowUs: number): ScenarioLedger {
     const coveredUntilUs = Math.min(nowUs, this.share.stripe.instantUs, this.cutUs);
-    return { scenario: this.scenario, coveredUntilUs, waiting: this.waiting.length, ledger: this.tally.counts };
+    const { scenario, firedUntilUs, waiting, tally } = this;
+    return { scenario, coveredUntilUs, waiting: waiting.length, firedUntilUs, ledger: tally.counts };
   }
 
   close(): void {
@@ -188,6 +190,7 @@ export class ArrivalRate implements Executor {
   private begin(actor: Actor, index: number, intendedUs: number, nowUs: number): void {
     this.busyCount++;
     this.tally.started++;
+    if (intendedUs > this.firedUntilUs) this.firedUntilUs = intendedUs;
     const startUs = this.context.zeroUs + nowUs;
     const intendedAtUs = this.context.zeroUs + intendedUs;
     this.startedAtUs[actor.vu] = startUs;

@@ -148,7 +148,7 @@ export class ClosedModel implements Executor {
   }
 
   ledger(nowUs: number): ScenarioLedger {
-    return { scenario: this.scenario, coveredUntilUs: Math.min(nowUs, this.endUs), waiting: 0, ledger: this.tally.counts };
+    return { scenario: this.scenario, coveredUntilUs: Math.min(nowUs, this.endUs), waiting: 0, firedUntilUs: 0, ledger: this.tally.counts };
   }
 
   close(): void {

@@ -83,7 +83,7 @@ export function countEncoded(payload: Uint8Array): number {
  *  This is most of what merging costs. Small counts alternate with short runs of zeros without a pattern, so a branch on which of the two a
  *  byte is would be guessed wrongly every other time: the walk does arithmetic instead, four bytes a turn, which halves its cost. And it
  *  adds what it has not read to its end yet, because a look before would cost as much again (`npm run bench:merge`): what turns out to be
- *  wrong is taken back. */
+ *  wrong is taken back, exactly as long as no bucket comes near 2^53. */
 export function addEncoded(payload: Uint8Array, into: Histogram): number {
   const end = endOfCounts(payload);
   const lastOfFour = end - 3;
@@ -129,8 +129,7 @@ export function addEncoded(payload: Uint8Array, into: Histogram): number {
     } else if (value > 0) {
       counts = into.room(index);
       further += value / 2;
-      // A sum past it would be rounded, and could not be taken back exactly.
-      if (further + samples + counts[index]! > Number.MAX_SAFE_INTEGER)
+      if (further + samples > Number.MAX_SAFE_INTEGER)
         takeBackAndThrow('an HDR histogram with more samples than can be counted exactly', payload, at, into);
       counts[index]! += value / 2;
     }

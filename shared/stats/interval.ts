@@ -78,6 +78,8 @@ export interface ScenarioLedger {
   readonly coveredUntilUs: number;
   /** Due arrivals that still wait for a free VU. */
   readonly waiting: number;
+  /** Planned instant of the latest arrival that was begun, run-relative microseconds; 0 for none. */
+  readonly firedUntilUs: number;
 }
 
 /** How the agent itself was doing during the interval. */

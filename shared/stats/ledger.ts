@@ -5,9 +5,9 @@ export interface Ledger {
   readonly started: number;
   /** Planned, but no VU was free before the scenario ended. */
   readonly dropped: number;
-  /** Nobody's: planned for an agent after its last sign of life, or while it might not fire. */
+  /** Nobody's: planned for an agent after it can have fired for the last time, or while it might not fire, or never heard that it was to. */
   readonly undelivered: number;
-  /** An agent died without notice: these it may or may not have fired after its last sealed interval. */
+  /** An agent fell silent: these it may or may not have fired after the last interval that it delivered. */
   readonly unknown: number;
   readonly completed: number;
   readonly interrupted: number;

@@ -22,13 +22,13 @@ export function encodeBatch(batch: Batch): Uint8Array {
   }).finish();
 }
 
-export function ledgerToWire({ scenario, ledger, coveredUntilUs, waiting }: ScenarioLedger): proto.ScenarioLedger {
-  return { scenario, ...ledger, coveredUntilUs, waiting };
+export function ledgerToWire({ scenario, ledger, coveredUntilUs, waiting, firedUntilUs }: ScenarioLedger): proto.ScenarioLedger {
+  return { scenario, ...ledger, coveredUntilUs, waiting, firedUntilUs };
 }
 
 export function ledgerFromWire(wire: proto.ScenarioLedger): ScenarioLedger {
-  const { scenario, coveredUntilUs, waiting, started, dropped, undelivered, completed, interrupted } = wire;
-  return { scenario, coveredUntilUs, waiting, ledger: { started, dropped, undelivered, completed, interrupted } };
+  const { scenario, coveredUntilUs, waiting, firedUntilUs, started, dropped, undelivered, completed, interrupted } = wire;
+  return { scenario, coveredUntilUs, waiting, firedUntilUs, ledger: { started, dropped, undelivered, completed, interrupted } };
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

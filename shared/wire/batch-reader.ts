@@ -142,7 +142,7 @@ function readGauge(wire: WireReader): GaugeSlice {
 function readLedger(wire: WireReader): ScenarioLedger {
   const outer = wire.enter();
   const ledger = { started: 0, dropped: 0, undelivered: 0, completed: 0, interrupted: 0 };
-  const of: Mutable<ScenarioLedger> = { scenario: '', ledger, coveredUntilUs: 0, waiting: 0 };
+  const of: Mutable<ScenarioLedger> = { scenario: '', ledger, coveredUntilUs: 0, waiting: 0, firedUntilUs: 0 };
   while (wire.at < wire.end) {
     // prettier-ignore
     switch (wire.tag()) {
@@ -154,6 +154,7 @@ function readLedger(wire: WireReader): ScenarioLedger {
       case tag(6, FIXED64): of.coveredUntilUs = wire.double(); break;
       case tag(7, VARINT): of.waiting = wire.whole(); break;
       case tag(8, VARINT): ledger.undelivered = wire.whole(); break;
+      case tag(9, FIXED64): of.firedUntilUs = wire.double(); break;
       default: wire.skip();
     }
   }

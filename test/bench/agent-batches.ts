@@ -86,6 +86,7 @@ export function sampleLedgers(samples: number, intervals: number): ScenarioLedge
     ledger: { started: done, dropped: 0, undelivered: 0, completed: done, interrupted: 0 },
     coveredUntilUs: intervals * 1e6,
     waiting: 0,
+    firedUntilUs: 0,
   }));
 }
 

@@ -27,6 +27,7 @@ const ledger = {
   ledger: { started: 9, dropped: 0, undelivered: 0, completed: 9, interrupted: 0 },
   coveredUntilUs: 1,
   waiting: 0,
+  firedUntilUs: 0,
 };
 for (let agent = 0; agent < agents; agent++) {
   for (const index of [0, 1]) {

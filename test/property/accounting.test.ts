@@ -198,7 +198,7 @@ describe('the settlement of an agent that ended its part without hearing of the 
   test('what it was to take over from another is undelivered', () => {
     const epochs = [...before, { number: 1, fromUs: 6_000_000, owners: ['a', 'a'] }];
     const dead: AgentAccount = { ...final('b', 1, { started: 30, completed: 30 }), isFinal: false, lastSeenUs: 6_000_000 };
-    const deaf = final('a', 1, { started: 50, completed: 50 });
+    const deaf = final('a', 1, { started: 50, completed: 50 }, 9_800_000);
     const ledger = settle(plan, epochs, Infinity, [deaf, dead], { merged: 0, duplicate: 0 });
     expect(ledger).toMatchObject({ planned: 100, started: 80, undelivered: 20, unknown: 0 });
     expect(imbalances(ledger)).toEqual([]);
@@ -206,13 +206,36 @@ describe('the settlement of an agent that ended its part without hearing of the 
 
   test('does not balance when it fired on by the load that was no longer planned', () => {
     const hearing = final('b', 2, { started: 70, completed: 70 });
-    const astray = final('a', 1, { started: 50, completed: 50 });
+    const astray = final('a', 1, { started: 50, completed: 50 }, 9_800_000);
     const ledger = settle(plan, [...before, scaled], Infinity, [astray, hearing], { merged: 0, duplicate: 0 });
     expect(imbalances(ledger)).toHaveLength(1);
   });
 
-  function final(agent: string, epochs: number, said: Parameters<typeof scenarioLedger>[1]): AgentAccount {
-    return { agent, ledgers: [scenarioLedger('browse', said)], samplesRecorded: 0, epochs, isFinal: true, lastSeenUs: 0 };
+  test('does not balance when it fired on after an earlier silence, or fired what had become another’s', () => {
+    const slower: Epoch = { ...scaled, amendments: [{ kind: 'rate', scenario: 'browse', ratePerSecond: 5, maxVus: 10 }] };
+    const firedOn = final('a', 1, { started: 30, completed: 30, undelivered: 20 }, 9_800_000);
+    const hearing = final('b', 2, { started: 40, completed: 40 });
+    expect(imbalances(settle(plan, [...before, slower], Infinity, [firedOn, hearing], { merged: 0, duplicate: 0 }))).toHaveLength(1);
+
+    const shared = [...before, { number: 1, fromUs: 6_000_000, owners: ['a', 'b', 'c', 'd'] }];
+    const robbed = final('a', 1, { started: 50, completed: 50 }, 9_800_000);
+    const others = [
+      final('b', 2, { started: 40, completed: 40 }),
+      final('c', 2, { started: 10, completed: 10 }),
+      final('d', 2, { started: 10, completed: 10 }),
+    ];
+    expect(imbalances(settle(plan, shared, Infinity, [robbed, ...others], { merged: 0, duplicate: 0 }))).toHaveLength(1);
+  });
+
+  function final(agent: string, epochs: number, said: Parameters<typeof scenarioLedger>[1], firedUntilUs = 0): AgentAccount {
+    return {
+      agent,
+      ledgers: [scenarioLedger('browse', said, 0, 0, firedUntilUs)],
+      samplesRecorded: 0,
+      epochs,
+      isFinal: true,
+      lastSeenUs: 0,
+    };
   }
 });
 

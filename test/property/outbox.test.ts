@@ -9,8 +9,8 @@ import { ManualPublisher } from '../support/publisher.ts';
 type Move =
   /** So many intervals are sealed; the first of them defines series or does not. */
   | { readonly kind: 'seal'; readonly intervals: number; readonly defines: boolean }
-  /** The attempt that is under way ends so. */
-  | { readonly kind: 'acknowledge' | 'loseAcknowledgement' | 'fail' }
+  /** The attempt at this place of those under way ends so. */
+  | { readonly kind: 'acknowledge' | 'loseAcknowledgement' | 'fail'; readonly at: number }
   | { readonly kind: 'wait'; readonly ms: number };
 
 const move: fc.Arbitrary<Move> = fc.oneof(
@@ -22,7 +22,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('seal' as const), intervals: fc.integer({ min: 300, max: 700 }), defines: fc.boolean() }),
   },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('acknowledge', 'loseAcknowledgement', 'fail') }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('acknowledge', 'loseAcknowledgement', 'fail'), at: fc.nat({ max: 7 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat({ max: 3_000 }) }) },
 );
 
@@ -49,13 +49,35 @@ describe('whatever the server does, an outbox', () => {
     );
   });
 
-  test('sends nothing before all that came before it is acknowledged', async () => {
+  test('sends nothing new while an attempt has failed, and of what failed only the earliest', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(move, { maxLength: 40 }), async (moves) => {
+        let sent = 0;
+        let failed: ReadonlySet<number> = new Set();
+        await played(moves, (server, acknowledged) => {
+          const open = new Set(server.attempts.map(({ sequence }) => sequence).filter((sequence) => !acknowledged.has(sequence)));
+          const fresh = server.attempts.slice(sent).map(({ sequence }) => sequence);
+          const underWay = new Set(server.pending.map(({ sequence }) => sequence));
+          const failedBefore = failed;
+          failed = new Set([...open].filter((sequence) => !underWay.has(sequence)));
+          for (const sequence of fresh) if (failedBefore.has(sequence)) expect(Math.min(...open)).toBe(sequence);
+          if (failedBefore.size > 0 && failed.size > 0) expect(fresh.filter((sequence) => !failedBefore.has(sequence))).toEqual([]);
+          sent = server.attempts.length;
+        });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('sends nothing after a definition before the definition is acknowledged, and never more than eight at once', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(move, { maxLength: 40 }), async (moves) => {
         await played(moves, (server, acknowledged) => {
+          expect(new Set(server.pending.map(({ sequence }) => sequence)).size).toBeLessThanOrEqual(8);
           const latest = Math.max(-1, ...server.attempts.map(({ sequence }) => sequence));
-          for (const { sequence } of server.attempts) if (!acknowledged.has(sequence)) expect(latest).toBe(sequence);
-          expect(server.pending.length).toBeLessThanOrEqual(1);
+          for (const { sequence, sealed } of server.attempts) {
+            if (sealed.defines.length > 0 && !acknowledged.has(sequence)) expect(latest).toBe(sequence);
+          }
         });
       }),
       { numRuns: 60 },
@@ -85,7 +107,7 @@ async function played(moves: readonly Move[], look: (server: ManualPublisher, ac
     if (one.kind === 'seal') for (let i = 0; i < one.intervals; i++) seal(one.defines && i === 0);
     else if (one.kind === 'wait') await clock.advance(one.ms);
     else {
-      const [attempt] = server.pending;
+      const attempt = server.pending[one.at];
       attempt?.[one.kind]();
       if (attempt !== undefined && one.kind === 'acknowledge') acknowledged.add(attempt.sequence);
     }

@@ -64,6 +64,7 @@ const ledger = fc.record({
   ledger: fc.record({ started: whole, dropped: whole, undelivered: whole, completed: whole, interrupted: whole }),
   coveredUntilUs: real,
   waiting: small,
+  firedUntilUs: real,
 });
 const batch: fc.Arbitrary<Batch> = fc.record({
   key: fc.record({ agent: text, incarnation: text, sequence: small }),

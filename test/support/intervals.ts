@@ -60,6 +60,13 @@ export function scenarioLedger(
   ledger: Partial<ScenarioLedger['ledger']> = {},
   coveredUntilUs = 0,
   waiting = 0,
+  firedUntilUs = 0,
 ): ScenarioLedger {
-  return { scenario, coveredUntilUs, waiting, ledger: { started: 0, dropped: 0, undelivered: 0, completed: 0, interrupted: 0, ...ledger } };
+  return {
+    scenario,
+    coveredUntilUs,
+    waiting,
+    firedUntilUs,
+    ledger: { started: 0, dropped: 0, undelivered: 0, completed: 0, interrupted: 0, ...ledger },
+  };
 }

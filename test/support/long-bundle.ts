@@ -92,7 +92,7 @@ function* agentLines(intervals: number, agents: number): Generator<string> {
         intervalIndex: interval,
         intervalCount: 1,
         samplesRecorded: 0,
-        ledgers: [{ scenario: 'day', ledger, coveredUntilUs: 0, waiting: 0 }],
+        ledgers: [{ scenario: 'day', ledger, coveredUntilUs: 0, waiting: 0, firedUntilUs: 0 }],
         health: healthAt(interval % 60),
         isFinal: interval === intervals - 1,
         counters: [

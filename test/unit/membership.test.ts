@@ -149,6 +149,44 @@ describe('membership', () => {
     expect(epochs()[2]?.owners).toEqual(['a', 'b', 'c', 'd']);
   });
 
+  test('one that comes takes no part in a hand-over either, while another that delivers cannot be told', async () => {
+    const { run, silence, speak, breakStream, hangUp, deliver, epochs } = arranged;
+    await run(5_000);
+    silence('b');
+    await run(5_000);
+    const before = epochs()[1]?.owners ?? [];
+    speak('b');
+    breakStream('c');
+    hangUp('d');
+    for (let second = 10; second < 15; second++) {
+      deliver('c', second);
+      await run(1_000);
+    }
+    const after = epochs()[2]?.owners ?? [];
+    expect(new Set(after)).toEqual(new Set(['a', 'c']));
+    expect(after.filter((_, slot) => before[slot % before.length] === 'c').every((owner) => owner === 'c')).toBe(true);
+  });
+
+  test('an agent that is silent on the control plane for 2.2 s cannot be told, though it delivers', async () => {
+    const { run, silence, deliver, unreachable } = arranged;
+    await run(3_000);
+    silence('c');
+    await run(2_000);
+    deliver('c', 5);
+    expect(unreachable()).toBeUndefined();
+    await run(600);
+    deliver('c', 5);
+    expect(unreachable()).toBe('c');
+  });
+
+  test('one that broke off before the run began may fire from its beginning until its lease is over', async () => {
+    arranged = arrange('rebalance', 1_000);
+    const { run, breakStream, firedUntilUs } = arranged;
+    breakStream('c');
+    await run(5_000);
+    expect(firedUntilUs('c')).toBe(2_500_000);
+  });
+
   test.each(['continue', 'fail'] as const)('under %s nobody takes over', async (policy) => {
     arranged = arrange(policy);
     await arranged.run(2_000);
@@ -169,7 +207,7 @@ describe('membership', () => {
 });
 
 /** Four agents that say something every half second while they are not silenced, and a membership that looks five times a second. */
-function arrange(policy: LossPolicy = 'rebalance') {
+function arrange(policy: LossPolicy = 'rebalance', beginsInMs = 0) {
   const clock = new FakeClock();
   const fleet = new Fleet(clock, createLog('test', 'silent'), '');
   const agents = new Map<string, Agent>();
@@ -188,7 +226,7 @@ function arrange(policy: LossPolicy = 'rebalance') {
     };
     agents.set(id, fleet.join(hello, noop, noop));
   }
-  const zeroUs = clock.nowUs();
+  const zeroUs = clock.nowUs() + beginsInMs * 1_000;
   const participants = new Participants([...agents.values()], clock, { onChange: noop, onBack: noop, onProgress: noop });
   for (const part of participants.all) part.hasStarted = true;
   const epochs = new EpochLog(oneEpoch(...IDS), { runId: 'run', fleet, participants, tell: () => Promise.resolve() });
@@ -233,6 +271,7 @@ function arrange(policy: LossPolicy = 'rebalance') {
       }
     },
     jump: (ms: number) => clock.advance(ms),
+    unreachable: () => membership.unreachable?.agent.id,
     silence: (id: string) => silent.add(id),
     speak: (id: string) => silent.delete(id),
     breakStream: (id: string) => {

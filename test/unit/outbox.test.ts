@@ -10,19 +10,15 @@ import { ManualPublisher } from '../support/publisher.ts';
 const PAUSE_MS = 2_000;
 
 describe('an outbox', () => {
-  test('sends a batch when the one before it is acknowledged, so that what is stored has no gap whenever its process dies', async () => {
+  test('sends at most eight batches at once, and the ninth when one is acknowledged', async () => {
     const { outbox, server, clock } = arranged();
     for (let i = 0; i < 10; i++) outbox.add(sealedInterval(i));
-    for (let i = 0; i < 10; i++) {
-      expect(server.pending.map(({ sequence }) => sequence)).toEqual([i]);
-      expect(outbox.length).toBe(10 - i);
-      server.pending[0]?.fail();
-      await clock.advance(PAUSE_MS);
-      expect(server.pending.map(({ sequence }) => sequence)).toEqual([i]);
-      server.pending[0]?.acknowledge();
-      await clock.advance(0);
-    }
-    expect(outbox.length).toBe(0);
+    expect(server.pending.map(({ sequence }) => sequence)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(outbox.length).toBe(10);
+    server.pending[3]?.acknowledge();
+    await clock.advance(0);
+    expect(server.pending.map(({ sequence }) => sequence)).toEqual([0, 1, 2, 4, 5, 6, 7, 8]);
+    expect(outbox.length).toBe(9);
   });
 
   test('repeats a batch under the same sequence until it is acknowledged, and says meanwhile why it is not', async () => {
@@ -60,32 +56,55 @@ describe('an outbox', () => {
     });
   });
 
+  test('after a failure sends nothing new, and what failed one by one in its order, so that what is stored has no gap when its process dies', async () => {
+    const { outbox, server, clock } = arranged();
+    for (let i = 0; i < 4; i++) outbox.add(sealedInterval(i));
+    // As when the server goes away: whatever was on its way fails, the last one first.
+    for (const attempt of [...server.pending].reverse()) attempt.fail();
+    await clock.advance(0);
+    for (let i = 4; i < 6; i++) outbox.add(sealedInterval(i));
+    for (let i = 0; i < 4; i++) {
+      await clock.advance(PAUSE_MS);
+      expect(server.pending.map(({ sequence }) => sequence)).toEqual([i]);
+      server.pending[0]?.fail();
+      await clock.advance(PAUSE_MS);
+      expect(server.pending.map(({ sequence }) => sequence)).toEqual([i]);
+      server.pending[0]?.acknowledge();
+    }
+    await clock.advance(0);
+    expect(server.pending.map(({ sequence }) => sequence)).toEqual([4, 5]);
+  });
+
   test('lets nothing overtake a batch that defines series, not even while its attempts fail', async () => {
     const { outbox, server, clock } = arranged();
-    outbox.add(sealedInterval(0, { defines: DEFINITIONS }));
-    outbox.add(sealedInterval(1));
-    server.pending[0]?.loseAcknowledgement();
+    outbox.add(sealedInterval(0));
+    outbox.add(sealedInterval(1, { defines: DEFINITIONS }));
+    outbox.add(sealedInterval(2));
+    expect(server.pending.map(({ sequence }) => sequence)).toEqual([0, 1]);
+    server.pending[1]?.fail();
     await clock.advance(PAUSE_MS);
-    expect(server.pending.map(({ sequence }) => sequence)).toEqual([0]);
     server.pending[0]?.acknowledge();
     await clock.advance(0);
     expect(server.pending.map(({ sequence }) => sequence)).toEqual([1]);
+    server.pending[0]?.acknowledge();
+    await clock.advance(0);
+    expect(server.pending.map(({ sequence }) => sequence)).toEqual([2]);
   });
 
   test('adds the oldest intervals together past 600, and every sample of them arrives', async () => {
     const { outbox, server, clock } = arranged();
-    const intervals = 1 + 600 + 50;
+    const intervals = 8 + 600 + 50;
     for (let i = 0; i < intervals; i++) {
       outbox.add(sealedInterval(i, { trends: [trendSlice(0, [1_000 + i])], counters: [{ series: 1, count: 1 }], samplesRecorded: i + 1 }));
     }
-    expect(outbox.length).toBe(601);
+    expect(outbox.length).toBe(608);
     await drain(outbox, server, clock);
-    expect(outbox.sequences).toBe(601);
-    expect(server.stored.get(1)).toMatchObject({
-      intervalIndex: 1,
+    expect(outbox.sequences).toBe(608);
+    expect(server.stored.get(8)).toMatchObject({
+      intervalIndex: 8,
       intervalCount: 51,
       counters: [{ series: 1, count: 51 }],
-      samplesRecorded: 52,
+      samplesRecorded: 59,
     });
     const everything = new Histogram();
     for (const { trends } of server.stored.values()) {
@@ -143,9 +162,9 @@ describe('an outbox', () => {
       Array.from({ length: 2_000 }, (_, i) => i * 1_000),
     );
     const perInterval = Math.floor((400 * 1024) / large.histogram.length);
-    for (let i = 0; i < 1 + 600 + 4; i++) {
+    for (let i = 0; i < 8 + 600 + 4; i++) {
       // Every interval measures other series, so adding them together makes no slice smaller.
-      const trends = i < 1 || i > 9 ? [] : Array.from({ length: perInterval }, (_, k) => ({ ...large, series: i * perInterval + k }));
+      const trends = i < 8 || i > 16 ? [] : Array.from({ length: perInterval }, (_, k) => ({ ...large, series: i * perInterval + k }));
       outbox.add(sealedInterval(i, { trends }));
     }
     await drain(outbox, server, clock);
@@ -160,7 +179,7 @@ describe('an outbox', () => {
     outbox.add(sealedInterval(1));
     let isDrained = false;
     const drained = outbox.drained().then(() => (isDrained = true));
-    server.pending[0]?.acknowledge();
+    server.pending[1]?.acknowledge();
     await clock.advance(PAUSE_MS);
     expect(isDrained).toBe(false);
     server.pending[0]?.loseAcknowledgement();
@@ -168,7 +187,7 @@ describe('an outbox', () => {
     expect(isDrained).toBe(false);
     server.pending[0]?.acknowledge();
     await drained;
-    expect(server.attempts.map(({ sequence }) => sequence)).toEqual([0, 1, 1]);
+    expect(server.attempts.map(({ sequence }) => sequence)).toEqual([0, 1, 0]);
   });
 
   test('an empty outbox is drained at once', async () => {
@@ -184,10 +203,10 @@ describe('an outbox', () => {
     for (const attempt of [...server.pending]) attempt.fail();
     await abandoned;
     await clock.advance(PAUSE_MS);
-    expect(server.attempts).toHaveLength(1);
+    expect(server.attempts).toHaveLength(8);
     expect(clock.sleeping).toBe(0);
     outbox.add(sealedInterval(12));
-    expect(server.attempts).toHaveLength(1);
+    expect(server.attempts).toHaveLength(8);
   });
 
   test('abandoned between two attempts, it does not wait for the next', async () => {
