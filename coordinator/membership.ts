@@ -183,15 +183,15 @@ export class Membership {
     const here = participants.all.filter(
       ({ isLost, loadEnded, hasStarted, mayReturn }) => !isLost && !loadEnded && hasStarted && !mayReturn,
     );
-    // Something is taken from those who stay only while all of them hear of it: whoever delivers results may fire on without that.
-    const hasComers = this.unreachable === undefined && here.some(({ agent }) => !owning.has(agent.id));
+    const canAllBeTold = this.unreachable === undefined;
+    const hasComers = canAllBeTold && here.some(({ agent }) => !owning.has(agent.id));
     const takers = hasComers ? here : here.filter(({ agent }) => owning.has(agent.id));
     if (takers.length === 0 || (gone.length === 0 && !hasComers)) return;
     const heirs = takers.map(({ agent }) => ({ id: agent.id, weight: agent.capacity })).sort((a, b) => (a.id < b.id ? -1 : 1));
     const owners = hasComers ? spreadOwners(heirs) : handOverOwners(epochs.owners, heirs);
     // Something is taken from those who stay only while all of them hear of it: whoever delivers results may fire on without that.
     const takesFromStayers = !keepWhatTheyHave(new Set(heirs.map(({ id }) => id)), epochs.owners, owners);
-    if (takesFromStayers && this.unreachable !== undefined) return;
+    if (takesFromStayers && !canAllBeTold) return;
     // One that hears may cease to before the message comes: its lease must be over by then too.
     const givers = takesFromStayers ? participants.all : gone;
     const seenUs = Math.max(...givers.map(({ lastSeenUs }) => lastSeenUs));

@@ -136,6 +136,8 @@ export function addEncoded(payload: Uint8Array, into: Histogram): number {
     index += buckets;
     at += bytes;
   }
+  if (samples + further > Number.MAX_SAFE_INTEGER)
+    takeBackAndThrow('an HDR histogram with more samples than can be counted exactly', payload, end, into);
   into.noteBuckets(first, index);
   return samples + further;
 }

@@ -133,6 +133,14 @@ describe('bytes that are no histogram', () => {
     );
   });
 
+  test('more samples than can be counted exactly throw a RangeError, and nothing is added', () => {
+    const payload = encodeHistogram(filled([[1, Number.MAX_SAFE_INTEGER], ...Array.from({ length: 8 }, (_, i) => [2 + i, 3] as const)]));
+    const into = filled([[9, 1]]);
+    expect(() => samplesIn(payload)).toThrow(RangeError);
+    expect(() => addEncoded(payload, into)).toThrow(RangeError);
+    expect([...into.buckets()]).toEqual([...filled([[9, 1]]).buckets()]);
+  });
+
   test('a cut payload throws a RangeError wherever it is cut', () => {
     const payload = encodeHistogram(
       filled([
