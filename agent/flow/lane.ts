@@ -15,6 +15,10 @@ export class Lane {
   /** What was wrong with the last request; `undefined` when nothing was. */
   error: RequestError | undefined;
   endedUs = 0;
+  /** From when the response time of what was sent last counts; of a redirect, the hop that led to the answer. */
+  wantedUs = 0;
+  /** The answer that came last, until the next request. */
+  readonly exchange: Exchange = newExchange();
   private readonly http: HttpContext;
   private readonly client: HttpClient;
   private readonly around: Surroundings;
@@ -22,13 +26,11 @@ export class Lane {
   /** The VU's, shared by all its lanes; `undefined` where VUs keep no cookies. */
   private readonly cookies: CookieJar | undefined;
   private readonly onDone: (lane: Lane) => void;
-  private readonly exchange: Exchange = newExchange();
   private request: ReadyRequest | undefined;
   /** What was prepared or sent last, without the cookies of the jar. */
   private wire: WireRequest | undefined;
   /** Requests that the step has sent beyond its first. */
   private hops = 0;
-  private wantedUs = 0;
   private refusal: NodeJS.Immediate | undefined;
 
   /** `onDone` is never called from within `send`. */

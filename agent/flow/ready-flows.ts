@@ -1,4 +1,5 @@
-import { seedFor, type Plan, type Workload } from '../../shared/plan/index.ts';
+import { seedFor, type Plan, type ScriptFlow, type Workload } from '../../shared/plan/index.ts';
+import type { FlowFunction } from '../../shared/scenario/index.ts';
 import { CustomMetrics } from '../custom-metrics.ts';
 import type { HttpContext } from '../protocol/index.ts';
 import type { Recorder } from '../recorder.ts';
@@ -6,9 +7,10 @@ import type { Actor, Surroundings } from './actor.ts';
 import { CleanUpRecorder } from './clean-up-recorder.ts';
 import { compileProgram } from './program.ts';
 import { ScriptActor } from './script-actor.ts';
-import type { ScriptContext } from './script-context.ts';
+import type { CleanUpPart, ScriptContext } from './script-context.ts';
 import { ScriptErrors } from './script-errors.ts';
 import { loadScript, type LoadedScript } from './script-module.ts';
+import { ScriptRequests, type ScriptRequestSources } from './script-request.ts';
 import { SetupResult } from './setup-result.ts';
 import { StepActor } from './step-actor.ts';
 import { strayThrows } from './stray-throws.ts';
@@ -62,12 +64,18 @@ export async function readyFlows(
     } else {
       const run = script?.flows.get(flow.scenario);
       if (run === undefined) throw new Error(`the workload's script has no flow for scenario ${scenario}`);
-      const metrics = new CustomMetrics(recorder, scenario, plan.metrics ?? {});
-      const shared = { workload, seed, setup, recorder, http, scriptErrors, metrics };
-      const cleanUp = script?.cleanUps.get(flow.scenario);
-      const limitMs = (flow.finallyLimitUs ?? 0) / 1000;
-      const limited = cleanUp === undefined ? undefined : { run: cleanUp, limitMs, samples: new CleanUpRecorder(recorder, scenario) };
-      const context: ScriptContext = { scenario, flow: run, cleanUp: limited, ...shared, steps: new Map() };
+      const sources = { scenario, workload, http, recorder };
+      const context: ScriptContext = {
+        scenario,
+        flow: { run, requests: new ScriptRequests({ ...sources, apart: undefined }) },
+        cleanUp: cleanUpPart(script?.cleanUps.get(flow.scenario), flow, sources),
+        workload,
+        seed,
+        setup,
+        http,
+        scriptErrors,
+        metrics: new CustomMetrics(recorder, scenario, plan.metrics ?? {}),
+      };
       makers.set(scenario, (vu, around) => new ScriptActor(vu, context, around));
     }
   }
@@ -80,4 +88,14 @@ export async function readyFlows(
     },
     captures: (scenario, actor) => (actor instanceof StepActor ? (slotsOf.get(scenario)?.named(actor.captured) ?? {}) : {}),
   };
+}
+
+function cleanUpPart(
+  run: FlowFunction | undefined,
+  { finallyLimitUs }: ScriptFlow,
+  sources: Omit<ScriptRequestSources, 'apart'>,
+): CleanUpPart | undefined {
+  if (run === undefined) return undefined;
+  const samples = new CleanUpRecorder(sources.recorder, sources.scenario);
+  return { run, limitMs: (finallyLimitUs ?? 0) / 1000, samples, requests: new ScriptRequests({ ...sources, apart: samples }) };
 }

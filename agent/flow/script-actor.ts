@@ -1,9 +1,9 @@
-import type { FlowFunction } from '../../shared/scenario/index.ts';
+import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import type { Actor, Surroundings } from './actor.ts';
-import type { ScriptContext } from './script-context.ts';
+import type { CleanUpPart, ScriptContext, ScriptPart } from './script-context.ts';
 import { ScriptHttp } from './script-http.ts';
 import { ScriptIteration } from './script-iteration.ts';
-import { scriptVu } from './script-vu.ts';
+import { ScriptVu } from './script-vu.ts';
 
 /** A VU that runs a function of the scenario's author. What the function throws ends its iteration and is counted; it never ends the agent.
  *  Where there is clean-up, it runs after every iteration, also an interrupted one, which is over only then. */
@@ -47,21 +47,20 @@ export class ScriptActor implements Actor {
 
   private async iterate(iteration: ScriptIteration): Promise<void> {
     await this.play(iteration, this.context.flow);
-    // A function that never awaits would keep the loop to itself: its next iteration waits for a turn of the loop.
-    setImmediate(() => {
-      if (this.current === iteration) this.afterFlow(iteration, true);
-    });
+    // A function that never waits would keep the loop to itself: its next iteration waits for a turn of the loop.
+    if (!iteration.hadTurn) await turnOfLoop();
+    if (this.current === iteration) this.afterFlow(iteration, true);
   }
 
-  private async play(iteration: ScriptIteration, run: FlowFunction): Promise<void> {
+  private async play(iteration: ScriptIteration, { run, requests }: ScriptPart): Promise<void> {
     iteration.resume();
     try {
-      await run(scriptVu(this.vu, iteration, this.context, this.http, this.around));
+      await run(new ScriptVu(this.vu, iteration, this.context, requests, this.http, this.around));
     } catch (thrown) {
       // The author's code failed: counted and named, and the VU goes on with its next iteration.
       this.context.scriptErrors.add(thrown);
     }
-    await iteration.answered();
+    if (iteration.isWaiting) await iteration.answered();
   }
 
   private afterFlow(iteration: ScriptIteration, isCompleted: boolean): void {
@@ -71,16 +70,13 @@ export class ScriptActor implements Actor {
     else void this.cleanUp(iteration.index, this.context.cleanUp, isCompleted);
   }
 
-  private async cleanUp(
-    index: number,
-    { run, limitMs, samples }: NonNullable<ScriptContext['cleanUp']>,
-    isCompleted: boolean,
-  ): Promise<void> {
+  private async cleanUp(index: number, part: CleanUpPart, isCompleted: boolean): Promise<void> {
+    const { limitMs, samples } = part;
     const fromUs = this.around.clock.nowUs();
     const iteration = new ScriptIteration(this.context.scenario, index, fromUs, samples, 'finally');
     let limit: NodeJS.Timeout | undefined;
     const isTooLate = new Promise<void>((resolve) => (limit = setTimeout(resolve, limitMs)));
-    await Promise.race([this.play(iteration, run), isTooLate]);
+    await Promise.race([this.play(iteration, part), isTooLate]);
     clearTimeout(limit);
     iteration.end();
     this.http.abort();

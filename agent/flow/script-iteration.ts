@@ -12,6 +12,8 @@ export class ScriptIteration {
   private readonly scenario: string;
   private after = '';
   isOver = false;
+  /** Whether it ever waited for something that takes a turn of the loop. */
+  hadTurn = false;
   /** When the first request was wanted; 0 once there was one, or a pause: later ones are wanted when the script asks for them. */
   private firstWantedUs: number;
   /** When the request that ended last was wanted, or the iteration while there is none: what a check is about. */
@@ -19,7 +21,7 @@ export class ScriptIteration {
   /** Requests under way, awaited by the script or not: the iteration is over when they are. */
   private underWay = 0;
   private allAnswered: (() => void) | undefined;
-  private readonly pauses = new Set<() => void>();
+  private pauses: Set<() => void> | undefined;
 
   constructor(scenario: string, index: number, intendedUs: number, samples: FlowSamples, phase: Phase = 'flow') {
     this.samples = samples;
@@ -33,7 +35,7 @@ export class ScriptIteration {
   /** Ends it: pauses wake, and everything that the script does from here on throws `Interrupted`. */
   end(): void {
     this.isOver = true;
-    for (const wake of [...this.pauses]) wake();
+    if (this.pauses !== undefined) for (const wake of [...this.pauses]) wake();
   }
 
   mustGoOn(): void {
@@ -54,15 +56,22 @@ export class ScriptIteration {
     return wantedUs;
   }
 
-  /** The iteration lasts until `request` has ended, also when the script does not wait for it. */
-  async follow<T>(request: Promise<T>): Promise<T> {
+  /** The iteration lasts until all its requests have ended, also those that the script does not wait for. */
+  requestBegan(): void {
     this.underWay++;
-    try {
-      return await request;
-    } finally {
-      this.underWay--;
-      if (this.underWay === 0) this.allAnswered?.();
-    }
+  }
+
+  /** `name`, `wantedUs`: of the request. */
+  requestEnded(name: string, wantedUs: number): void {
+    this.hadTurn = true;
+    this.checkedUs = wantedUs;
+    this.resume(name);
+    if (--this.underWay === 0) this.allAnswered?.();
+  }
+
+  /** Whether a request of it is under way. */
+  get isWaiting(): boolean {
+    return this.underWay > 0;
   }
 
   async answered(): Promise<void> {
@@ -71,16 +80,18 @@ export class ScriptIteration {
 
   async pause(pauseMs: number): Promise<void> {
     this.mustGoOn();
+    const pauses = (this.pauses ??= new Set());
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         clearTimeout(timer);
-        this.pauses.delete(wake);
+        pauses.delete(wake);
         resolve();
       };
       const timer = setTimeout(wake, pauseMs);
-      this.pauses.add(wake);
+      pauses.add(wake);
     });
     this.mustGoOn();
+    this.hadTurn = true;
     // What comes after a pause was wanted when the pause was over, as in a flow of steps.
     this.firstWantedUs = 0;
     this.resume();

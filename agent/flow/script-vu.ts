@@ -1,4 +1,4 @@
-import { hash32, uniform } from '../../shared/plan/index.ts';
+import { hash32, uniform, type RowSet } from '../../shared/plan/index.ts';
 import type { Cookies, Http, HttpMethod, HttpResponse, Metrics, RequestBody, RequestOptions, Vu } from '../../shared/scenario/index.ts';
 import type { Surroundings } from './actor.ts';
 import { allRows, rowFor } from './rows.ts';
@@ -8,64 +8,159 @@ import { scriptCookies } from './script-cookies.ts';
 import { mayBeLeft, type ScriptIteration } from './script-iteration.ts';
 import { scriptMetrics } from './script-metrics.ts';
 import { msOf } from './ms-of.ts';
-import { readRequest } from './script-request.ts';
+import type { ScriptRequests } from './script-request.ts';
 import { ScriptSpans } from './script-spans.ts';
 
-/** What a scenario's function is given: everything it can do, bound to one iteration of one VU. */
-export function scriptVu(id: number, iteration: ScriptIteration, context: ScriptContext, http: ScriptHttp, around: Surroundings): Vu {
-  const { workload, seed, setup } = context;
-  const rowsOf = (dataSet: string, asked: string) => {
-    const set = workload.rows[dataSet];
+/** What a scenario's function is given: everything it can do, bound to one iteration of one VU. Functions may be taken off it, as in
+ *  `const { check, sleep } = vu`; getters make them, so that an iteration pays for those that it uses only. */
+export class ScriptVu implements Vu {
+  readonly id: number;
+  readonly http: Http;
+  private readonly ownIteration: ScriptIteration;
+  private readonly context: ScriptContext;
+  private readonly sender: ScriptHttp;
+  private readonly around: Surroundings;
+  private ownCookies: Cookies | undefined;
+  private ownMetrics: Metrics | undefined;
+  private draws = 0;
+
+  constructor(
+    id: number,
+    iteration: ScriptIteration,
+    context: ScriptContext,
+    requests: ScriptRequests,
+    sender: ScriptHttp,
+    around: Surroundings,
+  ) {
+    this.id = id;
+    this.http = new VuHttp(iteration, requests, sender);
+    this.ownIteration = iteration;
+    this.context = context;
+    this.sender = sender;
+    this.around = around;
+  }
+
+  get iteration(): number {
+    return this.ownIteration.index;
+  }
+
+  get env(): Vu['env'] {
+    return this.context.workload.env;
+  }
+
+  get setup(): unknown {
+    return this.context.setup.value;
+  }
+
+  get cookies(): Cookies {
+    return (this.ownCookies ??= scriptCookies(this.sender.cookies, this.ownIteration, this.context.workload, this.context.http));
+  }
+
+  get metrics(): Metrics {
+    return (this.ownMetrics ??= scriptMetrics(this.context.metrics, this.around, this.ownIteration.phase));
+  }
+
+  get check(): Vu['check'] {
+    return (name, holds) => {
+      const { samples, checkedUs } = this.ownIteration;
+      samples.check(name, holds, checkedUs);
+      return holds;
+    };
+  }
+
+  get sleep(): Vu['sleep'] {
+    return (duration) => mayBeLeft(this.ownIteration.pause(msOf(duration, 'sleep ')));
+  }
+
+  get row(): Vu['row'] {
+    return (dataSet) => {
+      const set = this.rowsOf(dataSet, 'row');
+      const values = rowFor(set, dataSet, this.context.seed, this.iteration);
+      return Object.fromEntries(set.columns.map((column, i) => [column, values[i] ?? '']));
+    };
+  }
+
+  get data(): Vu['data'] {
+    return (dataSet) => allRows(this.rowsOf(dataSet, 'data'));
+  }
+
+  get random(): Vu['random'] {
+    return () => uniform(hash32(this.context.seed, this.iteration), this.draws++);
+  }
+
+  get transaction(): Vu['transaction'] {
+    return (name, run) => this.spans().measure('transaction_duration', name, run);
+  }
+
+  get group(): Vu['group'] {
+    return (name, run) => this.spans().measure('group_duration', name, run);
+  }
+
+  get poll(): Vu['poll'] {
+    return (name, probe, options) => this.spans().poll(name, probe, options);
+  }
+
+  get retry(): Vu['retry'] {
+    return (times, run, options) => this.spans().retry(times, run, options?.wait ?? 0);
+  }
+
+  private spans(): ScriptSpans {
+    return new ScriptSpans(this.ownIteration, this.around);
+  }
+
+  private rowsOf(dataSet: string, asked: string): RowSet {
+    const set = this.context.workload.rows[dataSet];
     if (set === undefined) throw new TypeError(`${asked}("${dataSet}"): the scenario file has no such data set`);
     return set;
-  };
-  const spans = new ScriptSpans(iteration, around);
-  let cookies: Cookies | undefined;
-  let metrics: Metrics | undefined;
-  let draws = 0;
-  return {
-    id,
-    iteration: iteration.index,
-    env: workload.env,
-    setup: setup.value,
-    http: scriptHttp(iteration, context, http),
-    // Both are made when they are asked for: most flows need neither.
-    get cookies() {
-      return (cookies ??= scriptCookies(http.cookies, iteration, workload, context.http));
-    },
-    get metrics() {
-      return (metrics ??= scriptMetrics(context.metrics, around, iteration.phase));
-    },
-    check: (name, holds) => {
-      iteration.samples.check(name, holds, iteration.checkedUs);
-      return holds;
-    },
-    sleep: (duration) => mayBeLeft(iteration.pause(msOf(duration, 'sleep '))),
-    row: (dataSet) => {
-      const set = rowsOf(dataSet, 'row');
-      const values = rowFor(set, dataSet, seed, iteration.index);
-      return Object.fromEntries(set.columns.map((column, i) => [column, values[i] ?? '']));
-    },
-    data: (dataSet) => allRows(rowsOf(dataSet, 'data')),
-    random: () => uniform(hash32(seed, iteration.index), draws++),
-    transaction: (name, run) => spans.measure('transaction_duration', name, run),
-    group: (name, run) => spans.measure('group_duration', name, run),
-    poll: (name, probe, options) => spans.poll(name, probe, options),
-    retry: (times, run, options) => spans.retry(times, run, options?.wait ?? 0),
-  };
+  }
 }
 
-function scriptHttp(iteration: ScriptIteration, { workload, http }: ScriptContext, sender: ScriptHttp): Http {
-  const request = (method: HttpMethod, url: string, body?: RequestBody, options: RequestOptions = {}): Promise<HttpResponse> =>
-    mayBeLeft(iteration.follow(sender.send(readRequest(workload, http, method, url, body, options), iteration)));
-  return {
-    get: (url, options) => request('GET', url, undefined, options),
-    head: (url, options) => request('HEAD', url, undefined, options),
-    options: (url, options) => request('OPTIONS', url, undefined, options),
-    post: (url, body, options) => request('POST', url, body, options),
-    put: (url, body, options) => request('PUT', url, body, options),
-    patch: (url, body, options) => request('PATCH', url, body, options),
-    delete: (url, body, options) => request('DELETE', url, body, options),
-    request: (method, url, options) => request(method, url, options?.body, options),
-  };
+/** `vu.http`. Like it, it may be taken apart. */
+class VuHttp implements Http {
+  private readonly iteration: ScriptIteration;
+  private readonly requests: ScriptRequests;
+  private readonly sender: ScriptHttp;
+
+  constructor(iteration: ScriptIteration, requests: ScriptRequests, sender: ScriptHttp) {
+    this.iteration = iteration;
+    this.requests = requests;
+    this.sender = sender;
+  }
+
+  get get(): Http['get'] {
+    return (url, options) => this.send('GET', url, undefined, options);
+  }
+
+  get head(): Http['head'] {
+    return (url, options) => this.send('HEAD', url, undefined, options);
+  }
+
+  get options(): Http['options'] {
+    return (url, options) => this.send('OPTIONS', url, undefined, options);
+  }
+
+  get post(): Http['post'] {
+    return (url, body, options) => this.send('POST', url, body, options);
+  }
+
+  get put(): Http['put'] {
+    return (url, body, options) => this.send('PUT', url, body, options);
+  }
+
+  get patch(): Http['patch'] {
+    return (url, body, options) => this.send('PATCH', url, body, options);
+  }
+
+  get delete(): Http['delete'] {
+    return (url, body, options) => this.send('DELETE', url, body, options);
+  }
+
+  get request(): Http['request'] {
+    return (method, url, options) => this.send(method, url, options?.body, options);
+  }
+
+  /** Throws `TypeError` on options that mean nothing. */
+  private send(method: HttpMethod, url: string, body?: RequestBody, options?: RequestOptions): Promise<HttpResponse> {
+    return this.sender.send(this.requests.request(method, url, body, options), this.iteration);
+  }
 }

@@ -2,7 +2,7 @@
  *  and a capture, and for HTTPS; then, at a constant rate against a target that keeps a log, how evenly requests arrive and whether
  *  the p99 that is reported is the one that the target knows.
  *
- *    npm run bench:peers -- [--rounds 5] [--seconds 6] [--rate 500] [--build dist] [--only muster,wrk]
+ *    npm run bench:peers -- [--rounds 5] [--seconds 6] [--rate 500] [--build dist] [--only muster,wrk] [--tasks get,step]
  *
  *  Peers that are not installed are skipped by name; `bash scripts/bench-peers` gets those that have a registry. Method: docs/benchmarks.md. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -45,9 +45,11 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '500' },
     build: { type: 'string', default: 'dist' },
     only: { type: 'string', default: '' },
+    tasks: { type: 'string', default: 'get,step,https,pace' },
   },
 });
 process.env['PATH'] = `${resolve('.cache/peers/bin')}:${process.env['PATH'] ?? ''}`;
+const asked = values.tasks.split(',');
 const obstacle = await settle('nginx');
 if (obstacle === undefined) await compare();
 else say(`skipped: ${obstacle}`);
@@ -74,7 +76,7 @@ async function compare(): Promise<void> {
     const costs = new Map<string, Cost[]>();
     const paces = new Map<string, Paced[]>();
     for (let round = 1; round <= rounds; round++) {
-      for (const task of TASKS) {
+      for (const task of TASKS.filter((one) => asked.includes(one))) {
         for (const peer of peers.filter(({ tasks }) => tasks.includes(task))) {
           const cost = await attempt(peer, () => peer.saturate(task, urlOf(nginx, task), seconds));
           if (cost === undefined) continue;
@@ -84,7 +86,7 @@ async function compare(): Promise<void> {
           );
         }
       }
-      for (const peer of peers) {
+      for (const peer of asked.includes('pace') ? peers : []) {
         const pace = await attempt(peer, () => measurePace(peer, target, rate, seconds));
         if (pace === undefined) continue;
         add(paces, peer.name, pace);
