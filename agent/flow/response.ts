@@ -1,11 +1,12 @@
-import type { Exchange } from '../protocol/index.ts';
+import { fieldsOf, firstField, type Exchange } from '../protocol/index.ts';
 
-/** A finished exchange as checks and captures read it. The body is decoded and parsed at most once, and only when somebody asks. */
+/** A finished exchange as checks and captures read it. Head and body are decoded and parsed at most once, and only when somebody asks. */
 export class ResponseView {
   private exchange: Exchange | undefined;
   private text: string | undefined;
   private document: unknown;
   private isParsed = false;
+  private fields: readonly string[] | undefined;
 
   /** Turns this view to another exchange. */
   of(exchange: Exchange): this {
@@ -13,6 +14,7 @@ export class ResponseView {
     this.text = undefined;
     this.document = undefined;
     this.isParsed = false;
+    this.fields = undefined;
     return this;
   }
 
@@ -44,8 +46,6 @@ export class ResponseView {
 
   /** First header of that lower-case name. */
   header(lowerCaseName: string): string | undefined {
-    const headers = this.exchange?.headers ?? [];
-    for (let i = 0; i < headers.length; i += 2) if (headers[i] === lowerCaseName) return headers[i + 1];
-    return undefined;
+    return firstField((this.fields ??= fieldsOf(this.exchange?.responseHead ?? '')), lowerCaseName);
   }
 }

@@ -42,7 +42,10 @@ export class ScriptRequests {
   request(method: HttpMethod, url: string, body?: RequestBody, options?: RequestOptions): ScriptRequest {
     if (body !== undefined || options !== undefined) return this.make(method, url, body, options ?? {});
     let ofMethod = this.plain.get(method);
-    if (ofMethod === undefined) this.plain.set(method, (ofMethod = new Map()));
+    if (ofMethod === undefined) {
+      ofMethod = new Map<string, ScriptRequest>();
+      this.plain.set(method, ofMethod);
+    }
     const known = ofMethod.get(url);
     if (known !== undefined) return known;
     if (ofMethod.size >= PLAIN_MAX) ofMethod.clear();

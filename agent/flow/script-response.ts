@@ -1,17 +1,18 @@
 import { parseJsonPath, type JsonPath } from '../../shared/plan/index.ts';
 import type { HttpResponse } from '../../shared/scenario/index.ts';
 import type { RequestError } from '../../shared/stats/index.ts';
-import type { Exchange } from '../protocol/index.ts';
+import { fieldsOf, firstField, type Exchange } from '../protocol/index.ts';
 import { jsonAt } from './json-path.ts';
 
-/** What a script gets of a finished exchange: values of its own, since the exchange is used again. The body is decoded and parsed at most
- *  once, and only when the script asks. */
+/** What a script gets of a finished exchange: values of its own, since the exchange is used again. Head and body are decoded and parsed at
+ *  most once, and only when the script asks. */
 export class ScriptResponse implements HttpResponse {
   readonly status: number;
   readonly durationMs: number;
   readonly error?: RequestError;
   private readonly raw: Buffer | undefined;
-  private readonly rawHeaders: readonly string[];
+  private readonly head: string;
+  private fields: readonly string[] | undefined;
   private text: string | undefined;
   private document: unknown;
   private isParsed = false;
@@ -21,8 +22,7 @@ export class ScriptResponse implements HttpResponse {
     this.durationMs = (exchange.endedUs - (exchange.sentUs === 0 ? exchange.startedUs : exchange.sentUs)) / 1000;
     if (error !== undefined) this.error = error;
     this.raw = exchange.responseBody;
-    this.rawHeaders = exchange.headers;
-    exchange.headers = [];
+    this.head = exchange.responseHead;
   }
 
   get body(): string {
@@ -30,9 +30,7 @@ export class ScriptResponse implements HttpResponse {
   }
 
   headers(name: string): string | undefined {
-    const wanted = name.toLowerCase();
-    const at = this.rawHeaders.findIndex((text, i) => i % 2 === 0 && text === wanted);
-    return at < 0 ? undefined : this.rawHeaders[at + 1];
+    return firstField((this.fields ??= fieldsOf(this.head)), name.toLowerCase());
   }
 
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the author names the shape that is trusted

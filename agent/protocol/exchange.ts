@@ -54,8 +54,8 @@ export interface Exchange {
   bytesReceived: number;
   /** Bytes of the decoded (de-chunked) body. */
   bodyBytes: number;
-  /** Names in lower case, in order of arrival, duplicates kept: name, value, name, value, … Only with `keepHeaders`. */
-  headers: string[];
+  /** Status line and header fields as they came, latin1: `fieldsOf` takes them apart. Only with `keepHeaders`. */
+  responseHead: string;
   /** Only with `keepBody`, content codings undone, and never more than the limit. */
   responseBody: Buffer | undefined;
 }

@@ -1,4 +1,5 @@
 export type { Exchange, HttpClient, Origin } from './exchange.ts';
+export { fieldsOf, firstField } from './header-fields.ts';
 export { newExchange } from './new-exchange.ts';
 export { answerDigest } from './digest.ts';
 export { followRedirect, withHeader, type WireRequest } from './next-request.ts';

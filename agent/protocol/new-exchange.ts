@@ -25,7 +25,7 @@ export function newExchange(): Exchange {
     bytesSent: 0,
     bytesReceived: 0,
     bodyBytes: 0,
-    headers: [],
+    responseHead: '',
     responseBody: undefined,
   };
 }
@@ -47,7 +47,7 @@ export function resetAnswer(exchange: Exchange, nowUs: number): void {
   exchange.bytesSent = 0;
   exchange.bytesReceived = 0;
   exchange.bodyBytes = 0;
-  if (exchange.headers.length > 0) exchange.headers.length = 0;
+  exchange.responseHead = '';
   exchange.responseBody = undefined;
 }
 

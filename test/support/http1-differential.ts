@@ -1,6 +1,14 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { buildHead, createHttpContext, newExchange, type Exchange, type HttpClient, type HttpContext } from '../../agent/protocol/index.ts';
+import {
+  buildHead,
+  createHttpContext,
+  fieldsOf,
+  newExchange,
+  type Exchange,
+  type HttpClient,
+  type HttpContext,
+} from '../../agent/protocol/index.ts';
 import { BODY_BYTES_MAX, HEAD_BYTES_MAX, systemClock } from '../../shared/base/index.ts';
 import { intendedDifference } from './http1-intended-differences.ts';
 import { servedExchange, type ServedExchange } from './http1-exchanges.ts';
@@ -137,8 +145,9 @@ class OurClient {
   }
 }
 
-function ourOutcome({ status, error, headers, responseBody }: Exchange): Outcome {
-  if (error === undefined) return { kind: 'response', status, headers, body: responseBody?.toString('latin1') ?? '' };
+function ourOutcome({ status, error, responseHead, responseBody }: Exchange): Outcome {
+  if (error === undefined)
+    return { kind: 'response', status, headers: fieldsOf(responseHead), body: responseBody?.toString('latin1') ?? '' };
   return {
     kind: error === 'protocol' || error === 'body-too-large' ? 'illegal' : error === 'connect-reset' ? 'cut' : 'hung',
     detail: error,

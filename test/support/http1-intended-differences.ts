@@ -82,7 +82,7 @@ function detailOf(outcome: Outcome): string {
 
 function endOf(message: string, isHead: boolean): number {
   const reader = new ResponseReader({ headBytesMax: HEAD_BYTES_MAX, bodyBytesMax: BODY_BYTES_MAX });
-  reader.begin(isHead, undefined, false);
+  reader.begin(isHead, false, false);
   return reader.read(Buffer.from(message, 'latin1'), 0, message.length);
 }
 

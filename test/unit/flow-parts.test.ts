@@ -201,7 +201,9 @@ function view(answer: Answer): ResponseView {
 
 function exchange({ status, body, headers }: Answer) {
   const responseBody = Buffer.from(body);
-  return { ...newExchange(), status, responseBody, bodyBytes: responseBody.length, headers: [...headers] };
+  const fields = headers.map((text, i) => (i % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
+  const responseHead = `HTTP/1.1 ${status} OK\r\n${fields}\r\n`;
+  return { ...newExchange(), status, responseBody, bodyBytes: responseBody.length, responseHead };
 }
 
 /** Lone surrogates are no text that a URL could carry. */

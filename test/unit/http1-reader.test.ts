@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fieldsOf } from '../../agent/protocol/header-fields.ts';
 import { ResponseReader, type ResponseLimits } from '../../agent/protocol/http1/reader.ts';
 
 const LIMITS: ResponseLimits = { headBytesMax: 4096, bodyBytesMax: 1000 };
@@ -24,8 +25,7 @@ interface Outcome {
 /** Feeds the pieces one after the other, each at a different place of a buffer that is overwritten in between, as the shared one is. */
 function readPieces(pieces: readonly Buffer[], asked: Asked = {}, isEnded = false): Outcome {
   const reader = new ResponseReader(asked.limits ?? LIMITS);
-  const headers: string[] = [];
-  reader.begin(asked.isHead ?? false, headers, asked.keepBody ?? true);
+  reader.begin(asked.isHead ?? false, true, asked.keepBody ?? true);
   const shared = Buffer.alloc(128 * 1024);
   let readBytes = 0;
   let offset = 0;
@@ -41,7 +41,7 @@ function readPieces(pieces: readonly Buffer[], asked: Asked = {}, isEnded = fals
   return {
     result: reader.error ?? (reader.isDone ? 'done' : 'reading'),
     status: reader.status,
-    headers: isFailed ? [] : headers,
+    headers: isFailed ? [] : fieldsOf(reader.head.text),
     body: isFailed ? undefined : reader.body.result()?.toString('latin1'),
     bodyBytes: isFailed ? 0 : reader.body.byteCount,
     readBytes: isFailed ? 0 : readBytes,
@@ -131,7 +131,7 @@ describe.each(Object.entries(LEGAL))('%s', (_, { text, status = 200, body = 'hi'
 
   test('keeps neither headers nor body when not asked to', () => {
     const reader = new ResponseReader(LIMITS);
-    reader.begin(asked?.isHead ?? false, undefined, false);
+    reader.begin(asked?.isHead ?? false, false, false);
     reader.read(Buffer.from(text, 'latin1'), 0, text.length);
     if (isEnded === true) reader.end();
     expect([reader.isDone, reader.status, reader.body.byteCount, reader.body.result()]).toEqual([true, status, body.length, undefined]);
@@ -202,13 +202,13 @@ describe('headers', () => {
   test('that set cookies are picked out, kept or not, however they are cut; not those of informational responses and of trailers', () => {
     const early = 'HTTP/1.1 103 Early\r\nset-cookie: early=1\r\n\r\n';
     const text = `${early}${OK}Set-Cookie: a=1; Path=/ \r\nkeep-alive: x\r\nSET-COOKIE:b=\xe4\r\nset-cookies: c\r\ntransfer-encoding: chunked\r\n\r\n0\r\nset-cookie: late=1\r\n\r\n`;
-    for (const headers of [[], undefined]) {
+    for (const keepHead of [true, false]) {
       for (const pieces of [[Buffer.from(text, 'latin1')], bytewise(text)]) {
         const reader = new ResponseReader(LIMITS);
-        reader.begin(false, headers, false);
+        reader.begin(false, keepHead, false);
         for (const piece of pieces) reader.read(piece, 0, piece.length);
         expect([reader.isDone, reader.head.setCookies]).toEqual([true, ['a=1; Path=/', 'b=\xe4']]);
-        reader.begin(false, headers, false);
+        reader.begin(false, keepHead, false);
         expect(reader.head.setCookies).toBeUndefined();
       }
     }
@@ -226,7 +226,7 @@ describe('headers', () => {
     ['xtimeout=5', Infinity],
   ])('keep-alive: %s announces %d seconds', (value, seconds) => {
     const reader = new ResponseReader(LIMITS);
-    reader.begin(false, undefined, false);
+    reader.begin(false, false, false);
     const text = `${OK}Keep-Alive: ${value}\r\n${HI}`;
     reader.read(Buffer.from(text, 'latin1'), 0, text.length);
     expect(reader.head.keepAliveSeconds).toBe(seconds);

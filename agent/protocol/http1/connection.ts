@@ -126,7 +126,7 @@ export class Connection implements Waiter, DialOwner {
     exchange.sentUs = nowUs;
     exchange.bytesSent = head.length;
     if (this.shared.firstByteUs !== 0) this.expectBy(Math.min(this.totalUs, nowUs + this.shared.firstByteUs));
-    this.reader.begin(exchange.isHead, exchange.keepHeaders ? exchange.headers : undefined, exchange.keepBody);
+    this.reader.begin(exchange.isHead, exchange.keepHeaders, exchange.keepBody);
     const { socket } = this.dial;
     if (body === undefined) {
       socket.write(head, 'latin1');
@@ -221,6 +221,7 @@ export class Connection implements Waiter, DialOwner {
       exchange.challenge = reader.head.challenge;
       // A head that was cut off may have cut the last of them too.
       if (reader.status !== 0) exchange.setCookies = reader.head.setCookies;
+      if (exchange.keepHeaders) exchange.responseHead = reader.head.text;
       if (exchange.body !== undefined) this.settleBody(exchange, exchange.body);
       if (exchange.keepBody && error === undefined) {
         exchange.responseBody = reader.body.result();

@@ -24,6 +24,8 @@ export class HeadReader {
   challenge = '';
   /** Values of `Set-Cookie`, one each; `undefined` without one, which costs nothing. */
   setCookies: string[] | undefined = undefined;
+  /** The head as latin1 text, as far as it came, when it is to be kept; for `fieldsOf`. */
+  text = '';
 
   private readonly bytesMax: number;
   private state = BEFORE_STATUS_LINE;
@@ -34,8 +36,7 @@ export class HeadReader {
   private isTrailer = false;
   /** What earlier slices held of the name or value in hand. */
   private partial = '';
-  private name = '';
-  private kept: string[] | undefined;
+  private isKept = false;
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
@@ -49,8 +50,8 @@ export class HeadReader {
     return this.state === ILLEGAL;
   }
 
-  /** Awaits a status line. Header fields are appended to `kept` as name, value, name, value, … when it is given. */
-  begin(kept: string[] | undefined): void {
+  /** Awaits a status line. */
+  begin(isKept: boolean): void {
     this.status = 0;
     this.contentLength = -1;
     this.isChunked = false;
@@ -66,7 +67,8 @@ export class HeadReader {
     this.prefixAt = 0;
     this.isTrailer = false;
     this.partial = '';
-    this.kept = kept;
+    this.isKept = isKept;
+    this.text = '';
   }
 
   /** Awaits the fields after the last chunk. They are checked, bounded and thrown away: what framed the message stays as it is. */
@@ -75,7 +77,7 @@ export class HeadReader {
     this.byteCount = 0;
     this.isTrailer = true;
     this.partial = '';
-    this.kept = undefined;
+    this.isKept = false;
   }
 
   /** Reads on, and returns the position behind what was read: behind the empty line when complete, else `to`.
@@ -147,7 +149,8 @@ export class HeadReader {
     }
     this.byteCount += at - from;
     if (this.byteCount > this.bytesMax) state = ILLEGAL;
-    if (state === NAME || (state === VALUE && this.isValueWanted())) this.partial += buffer.toString('latin1', tokenFrom, to);
+    if (this.isKept) this.text += buffer.toString('latin1', from, at);
+    if (state === NAME || (state === VALUE && this.field !== OTHER_FIELD)) this.partial += buffer.toString('latin1', tokenFrom, to);
     this.state = state;
     return at;
   }
@@ -181,16 +184,11 @@ export class HeadReader {
       return this.takeName(whole, 0, whole.length);
     }
     this.field = this.isTrailer ? OTHER_FIELD : fieldOf(buffer, from, to);
-    if (this.kept !== undefined) this.name = buffer.toString('latin1', from, to).toLowerCase();
     return to > from;
   }
 
-  private isValueWanted(): boolean {
-    return this.field !== OTHER_FIELD || this.kept !== undefined;
-  }
-
   private takeValue(buffer: Buffer, from: number, to: number): boolean {
-    if (!this.isValueWanted()) return true;
+    if (this.field === OTHER_FIELD) return true;
     if (this.partial !== '') {
       const whole = Buffer.from(this.partial + buffer.toString('latin1', from, to), 'latin1');
       this.partial = '';
@@ -198,7 +196,6 @@ export class HeadReader {
     }
     let end = to;
     while (end > from && (buffer[end - 1] === SPACE || buffer[end - 1] === HTAB)) end--;
-    this.kept?.push(this.name, buffer.toString('latin1', from, end));
     switch (this.field) {
       case CONTENT_LENGTH:
         return this.takeContentLength(buffer, from, end);

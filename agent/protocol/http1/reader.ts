@@ -24,7 +24,7 @@ export class ResponseReader {
   private readonly chunkLine = new ChunkLineReader();
   private phase = DONE;
   private isHeadRequest = false;
-  private headers: string[] | undefined;
+  private isHeadKept = false;
   private informationalCount = 0;
   private hasHead = false;
   /** Body bytes still to come, of the whole message or of the chunk in hand. */
@@ -35,15 +35,15 @@ export class ResponseReader {
     this.body = new ResponseBody(limits.bodyBytesMax);
   }
 
-  /** Awaits the response to a new request. Header fields are appended to `headers` when it is given. */
-  begin(isHeadRequest: boolean, headers: string[] | undefined, keepBody: boolean): void {
+  /** Awaits the response to a new request. */
+  begin(isHeadRequest: boolean, keepHead: boolean, keepBody: boolean): void {
     this.error = undefined;
     this.phase = HEAD;
     this.isHeadRequest = isHeadRequest;
-    this.headers = headers;
+    this.isHeadKept = keepHead;
     this.informationalCount = 0;
     this.hasHead = false;
-    this.head.begin(headers);
+    this.head.begin(keepHead);
     this.body.begin(keepBody);
   }
 
@@ -158,8 +158,7 @@ export class ResponseReader {
       this.fail('protocol');
       return;
     }
-    if (this.headers !== undefined) this.headers.length = 0;
-    this.head.begin(this.headers);
+    this.head.begin(this.isHeadKept);
   }
 
   private beginChunk(): void {

@@ -38,7 +38,9 @@ export class ResponseBody {
   /** The kept bytes; `undefined` when the body was only counted. */
   result(): Buffer | undefined {
     if (!this.isKept) return undefined;
-    return this.kept === undefined ? Buffer.alloc(0) : this.kept.subarray(0, this.byteCount);
+    const { kept, byteCount } = this;
+    if (kept === undefined) return Buffer.alloc(0);
+    return kept.length === byteCount ? kept : kept.subarray(0, byteCount);
   }
 }
 

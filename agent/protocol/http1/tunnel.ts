@@ -9,7 +9,7 @@ const ANSWER_BYTES_MAX = 16 * 1024;
 /** Asks the proxy at the other end of `socket` for a tunnel to `origin`, and tells once whether it is open. From then on the socket is the caller's. */
 export function openTunnel(socket: Socket, origin: Origin, { authorization }: Proxy, done: (isOpen: boolean) => void): void {
   const reader = new HeadReader(ANSWER_BYTES_MAX);
-  reader.begin(undefined);
+  reader.begin(false);
   const host = origin.host.includes(':') ? `[${origin.host}]` : origin.host;
   const authority = `${host}:${String(origin.port)}`;
   const take = (bytes: Buffer): void => {

@@ -224,10 +224,9 @@ export class Http2Request implements Waiter {
     const hasBody = !exchange.isHead && status !== 204 && status !== 304;
     this.contentLength = hasBody ? Number(headers['content-length'] ?? -1) : -1;
     if (exchange.keepHeaders) {
-      for (let i = 0; i + 1 < raw.length; i += 2) {
-        const name = raw[i] ?? '';
-        if (!name.startsWith(':')) exchange.headers.push(name.toLowerCase(), raw[i + 1] ?? '');
-      }
+      let head = `HTTP/2 ${status}\r\n`;
+      for (let i = 0; i + 1 < raw.length; i += 2) if (raw[i]?.startsWith(':') === false) head += `${raw[i]}: ${raw[i + 1]}\r\n`;
+      exchange.responseHead = `${head}\r\n`;
     }
     if (!this.body.hasRoomFor(this.contentLength)) this.finish('body-too-large', this.shared.clock.nowUs());
   }
