@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { AppError, type Clock } from '../shared/base/index.ts';
-import { HTTP_DEFAULTS, type Load, type Plan, type Workload } from '../shared/plan/index.ts';
+import { HTTP_DEFAULTS, type Capture, type Check, type Load, type Plan, type Workload } from '../shared/plan/index.ts';
 import { encodeBatch } from '../shared/wire/index.ts';
 import { Engine } from './engine.ts';
+import type { LoadedScript } from './flow/script-module.ts';
 
 /** Code that runs for the first time runs some ten times slower, and the compiler then competes for the core: an agent that did nothing
  *  yet fires the first arrivals of its first run milliseconds late, and needs 8 ms to seal its first interval.
@@ -12,12 +13,25 @@ import { Engine } from './engine.ts';
  *  because what was compiled for the first load only is thrown away and compiled again when the second one looks different. A short
  *  rehearsal is one round: no code runs for the first time under load, but little of it is compiled. */
 const ROUNDS = {
-  on: [closed(200_000), open(300_000), closed(200_000), open(500_000), closed(200_000), open(1_500_000)],
-  short: [open(100_000)],
+  on: [
+    ['plain', closed(200_000)],
+    ['plain', open(300_000)],
+    ['step', closed(200_000)],
+    ['function', closed(400_000)],
+    ['plain', closed(200_000)],
+    ['plain', open(500_000)],
+    ['step', closed(200_000)],
+    ['plain', closed(200_000)],
+    ['plain', open(1_500_000)],
+  ],
+  short: [['plain', open(100_000)]],
   off: [],
-} as const satisfies Readonly<Record<string, readonly Load[]>>;
+} as const satisfies Readonly<Record<string, readonly (readonly [Act, Load])[]>>;
 
-/** How much an agent rehearses: three seconds, a tenth of a second of load, or not at all. */
+/** What an iteration does: a bare request, a step whose answer is looked at, or a function. */
+type Act = 'plain' | 'step' | 'function';
+
+/** How much an agent rehearses: some four seconds, a tenth of a second of load, or not at all. */
 export type Rehearsal = keyof typeof ROUNDS;
 /** Short, so that sealing is rehearsed too. */
 const INTERVAL_MS = 10;
@@ -30,6 +44,7 @@ const ANSWERS: readonly string[] = [
     // A cookie that the next request brings back, and one that the list of public suffixes is asked about.
     'Set-Cookie: a=1; Path=/; Expires=Thu, 01 Jan 2099 00:00:00 GMT; Max-Age=60\r\nSet-Cookie: b=2; Domain=rehearsal.example.com\r\n\r\nrehearsed',
   'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nset-cookie: a=; Path=/; Max-Age=0\r\ntransfer-encoding: chunked\r\n\r\n9\r\nrehearsed\r\n0\r\n\r\n',
+  'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n{"items":[{"id":"a"}],"n":1.5}\n',
   'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n',
 ];
 const LAST_ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\nrehearsed';
@@ -73,13 +88,31 @@ export async function rehearse(rehearsal: Rehearsal, clock: Clock): Promise<numb
     const [port] = (await once(server, 'message')) as [number];
     plane.connect(port, '127.0.0.1');
     let completed = 0;
-    for (const load of ROUNDS[rehearsal]) completed += await play(load, port, plane, clock);
+    for (const [act, load] of ROUNDS[rehearsal]) completed += await play(act, load, port, plane, clock);
     return completed;
   } finally {
     plane.destroy();
     await server.terminate();
   }
 }
+
+const CHECKS: readonly Check[] = [{ name: 'rehearsal', subject: { kind: 'status' }, test: { op: '==', value: 200 } }];
+const CAPTURES: readonly Capture[] = [{ name: 'rehearsal', from: { kind: 'json', path: ['items', 0, 'id'] } }];
+const SCRIPT: LoadedScript = {
+  flows: new Map([
+    [
+      'rehearsal',
+      async (vu) => {
+        const response = await vu.http.get('/');
+        vu.check('rehearsal', response.status === 200 && response.json('$.items[0].id') !== undefined);
+      },
+    ],
+  ]),
+  cleanUps: new Map(),
+  setup: undefined,
+  teardown: undefined,
+  origin: undefined,
+};
 
 function closed(durationUs: number): Load {
   return { kind: 'constant-vus', vus: 8, durationUs };
@@ -97,7 +130,7 @@ function open(durationUs: number): Load {
 }
 
 /** Returns how many iterations it completed. */
-async function play(load: Load, port: number, plane: Socket, clock: Clock): Promise<number> {
+async function play(act: Act, load: Load, port: number, plane: Socket, clock: Clock): Promise<number> {
   const plan: Plan = {
     name: 'rehearsal',
     seed: 0,
@@ -109,7 +142,8 @@ async function play(load: Load, port: number, plane: Socket, clock: Clock): Prom
     agentId: 'rehearsal',
     plan,
     epochs: [{ number: 0, fromUs: 0, owners: ['rehearsal'] }],
-    workload: workload(`http://127.0.0.1:${port}/`),
+    workload: workload(act, `http://127.0.0.1:${port}`),
+    script: SCRIPT,
     clock,
     isAllowed: (_host, asked) => asked === port,
     onSealed: (sealed) => {
@@ -122,24 +156,27 @@ async function play(load: Load, port: number, plane: Socket, clock: Clock): Prom
   return ledgers.reduce((sum, ledger) => sum + ledger.ledger.completed, 0);
 }
 
-function workload(url: string): Workload {
+function workload(act: Act, target: string): Workload {
   const step = {
     kind: 'request',
     name: 'rehearsal',
     method: 'GET',
-    url: [url],
+    url: [`${target}/`],
     headers: [],
     body: undefined,
     upload: undefined,
     auth: undefined,
     redirects: 0,
+    timeoutMs: TIMEOUT_MS,
+    checks: act === 'plain' ? [] : CHECKS,
+    captures: act === 'plain' ? [] : CAPTURES,
   } as const;
   return {
-    flows: { rehearsal: { kind: 'steps', steps: [{ ...step, timeoutMs: TIMEOUT_MS, checks: [], captures: [] }] } },
+    flows: { rehearsal: act === 'function' ? { kind: 'script', scenario: 'rehearsal' } : { kind: 'steps', steps: [step] } },
     rows: {},
     script: undefined,
     env: {},
-    target: '',
+    target,
     http: { ...HTTP_DEFAULTS, cookies: 'per-vu' },
     files: {},
     defaults: { timeoutMs: TIMEOUT_MS, headers: [] },

@@ -48,7 +48,7 @@ export async function readyFlows(
 ): Promise<ReadyFlows> {
   const script = parts.script ?? (workload.script === undefined ? undefined : await loadScript(workload.script));
   const scriptErrors = parts.scriptErrors ?? new ScriptErrors(script?.origin);
-  if (script !== undefined && parts.scriptErrors === undefined) strayThrows.watch(scriptErrors);
+  if (script?.origin !== undefined && parts.scriptErrors === undefined) strayThrows.watch(scriptErrors);
   const setup = parts.setup ?? new SetupResult();
   const files = new WorkloadFiles(workload.files, parts.findStored ?? (() => undefined));
   const makers = new Map<string, MakeActor>();

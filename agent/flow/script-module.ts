@@ -15,7 +15,8 @@ export interface LoadedScript {
   readonly cleanUps: ReadonlyMap<string, FlowFunction>;
   readonly setup: SetupFunction | undefined;
   readonly teardown: TeardownFunction | undefined;
-  readonly origin: ScriptOrigin;
+  /** `undefined` for functions of our own, in which nobody looks for a mistake. */
+  readonly origin: ScriptOrigin | undefined;
 }
 
 /** Loads the bundled module. Throws `AppError('SCRIPT_THREW')` when it throws, naming its source line through the source map. */

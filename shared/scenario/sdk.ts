@@ -352,7 +352,8 @@ export interface HttpResponse {
   headers(name: string): string | undefined;
   /** Empty when there is none. */
   readonly body: string;
-  /** The body as JSON, or what stands at `path` (`$.items[0].id`) in it; `undefined` when it is no JSON or nothing stands there. */
+  /** The body as JSON, or what stands at `path` (`$.items[0].id`) in it; `undefined` when it is no JSON or nothing stands there.
+   *  Parsed once: the same objects every time. */
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the author names the shape that is trusted
   json<T = unknown>(path?: string): T | undefined;
   /** Why the request failed, one of the values of the tag `error`; absent when it did not. */

@@ -279,6 +279,45 @@ describe('a VU that runs a function', () => {
     ]);
   });
 
+  test('functions may be taken off their objects', async () => {
+    const { actor } = await arranged(
+      `async ({ http: { get }, check, sleep, random, row }) => {
+        await sleep(1);
+        const response = await get('/' + row('users').name);
+        check('answered', response.status === 200 && random() < 1);
+      }`,
+      (request) => request.answer(200),
+      { rows: { users: { order: 'sequential', columns: ['name'], rows: [['ann']] } } },
+    );
+    await bench?.iterate(actor);
+    expect(server?.requests.map(({ url }) => url)).toEqual(['/ann']);
+    expect(bench?.checks).toEqual({ answered: { passes: 1, fails: 0 } });
+  });
+
+  test('a body is parsed once, and what is no path is refused', async () => {
+    const { actor } = await arranged(
+      `async (vu) => {
+        const response = await vu.http.get('/');
+        vu.check('one document', response.json() === response.json() && response.json('$.of') === response.json().of);
+        vu.check('its value', response.json('$.of[-1]') === 2);
+        response.json('of');
+      }`,
+      (request) => request.answer(200, '{"of":[1,2]}'),
+    );
+    await bench?.iterate(actor);
+    expect(Object.values(bench?.checks ?? {})).toEqual(Array.from({ length: 2 }, () => ({ passes: 1, fails: 0 })));
+    expect(bench?.scriptErrors.first).toContain('TypeError: json("of"): expected a path such as $.items[0].id (scenario.mjs:');
+  });
+
+  test('one that only asks for what cannot be sent leaves the loop to others', async () => {
+    const { actor } = await arranged(`async (vu) => { for (;;) await vu.http.get('http://a b/'); }`, () => {});
+    actor.start(0, 1, 1);
+    await waitUntil('some were recorded', () => (bench?.requests[0]?.count ?? 0) > 2);
+    actor.interrupt();
+    expect(bench?.requests).toMatchObject([{ name: 'GET http://a b/', status: '0', error: 'bad-url' }]);
+    expect(bench?.ended).toMatchObject([{ isCompleted: false }]);
+  });
+
   test('draws are equal for equal iterations and differ between iterations', async () => {
     const { actor } = await arranged(`async (vu) => { vu.check([vu.random(), vu.random()].join(), true); }`, () => {});
     for (const index of [1, 2, 1]) await bench?.iterate(actor, index);

@@ -269,6 +269,14 @@ describe('limits', () => {
   });
 });
 
+test('fields of a head: blanks around values are not theirs, other ones are, and a line that was cut off is none', () => {
+  const head = '\r\nHTTP/1.1 200 a: b\r\nX:\t\r\nSet-Cookie: 1 \xa0 \t\r\nset-cookie:2\r\n';
+  const fields = ['x', '', 'set-cookie', '1 \xa0', 'set-cookie', '2'];
+  for (const rest of ['\r\n', '', 'cut: of', 'cut: of\r']) expect(fieldsOf(head + rest)).toEqual(fields);
+  expect(fieldsOf('')).toEqual([]);
+  expect(fieldsOf('HTTP/1.1 200 OK')).toEqual([]);
+});
+
 describe('any response', () => {
   const name = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z]{1,12}$/).map((text) => `x${text}`);
   const value = fc.stringMatching(/^[\x21-\x7e\x80-\xff]{0,20}$/);
