@@ -29,8 +29,7 @@ catchStrays(log);
 try {
   const given = options();
   keepCompiledCode();
-  const rehearsal = parseRehearsal(process.env['MUSTER_REHEARSAL'] ?? 'on');
-  if (!ending.signal.aborted) await rehearse(rehearsal, systemClock);
+  if (!ending.signal.aborted) await rehearse(given.rehearsal, systemClock);
   await runAgent(given, systemClock, log, ending.signal);
   process.exitCode = EXIT_CODES.passed.code;
 } catch (thrown) {
@@ -58,6 +57,7 @@ function options(): AgentOptions {
     allow: given.allow ?? [],
     joinToken: given.joinToken ?? '',
     machineRate: calibratedRate(log),
+    rehearsal: parseRehearsal(process.env['MUSTER_REHEARSAL'] ?? 'on'),
     connectTimeoutMs: given.connectTimeoutMs ?? 30_000,
   };
 }

@@ -2,10 +2,11 @@ import { once } from 'node:events';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { AppError, type Clock } from '../shared/base/index.ts';
-import { HTTP_DEFAULTS, type Capture, type Check, type Load, type Plan, type Workload } from '../shared/plan/index.ts';
+import { HTTP_DEFAULTS, TLS_DEFAULTS, type Capture, type Check, type Load, type Plan, type Workload } from '../shared/plan/index.ts';
 import { encodeBatch } from '../shared/wire/index.ts';
 import { Engine } from './engine.ts';
 import type { LoadedScript } from './flow/script-module.ts';
+import { REHEARSAL_IDENTITY } from './rehearsal-identity.ts';
 
 /** Code that runs for the first time runs some ten times slower, and the compiler then competes for the core: an agent that did nothing
  *  yet fires the first arrivals of its first run milliseconds late, and needs 8 ms to seal its first interval.
@@ -26,7 +27,15 @@ const ROUNDS = {
   ],
   short: [['plain', open(100_000)]],
   off: [],
-} as const satisfies Readonly<Record<string, readonly (readonly [Act, Load])[]>>;
+} as const satisfies Readonly<Record<string, Rounds>>;
+/** Over TLS, for agents that have rehearsed everything else. */
+const TLS_ROUNDS: Rounds = [
+  ['plain', closed(400_000)],
+  ['step', closed(200_000)],
+  ['plain', open(700_000)],
+];
+
+type Rounds = readonly (readonly [Act, Load])[];
 
 /** What an iteration does: a bare request, a step whose answer is looked at, or a function. */
 type Act = 'plain' | 'step' | 'function';
@@ -54,16 +63,19 @@ const KEPT_ANSWERS = 200;
 /** A thread of its own, so that the compiler sees the sockets of the agent only, not those of a server. Plain text, because a worker of
  *  TypeScript source has no loader of its own. Clients leave without a word when a round is over: hence the empty error handler. */
 const SERVER = `
-const { createServer } = require('node:net');
-const { parentPort, workerData: { answers, lastAnswer, keptAnswers } } = require('node:worker_threads');
-const server = createServer((socket) => {
+const net = require('node:net');
+const tls = require('node:tls');
+const { parentPort, workerData: { answers, lastAnswer, keptAnswers, identity } } = require('node:worker_threads');
+const server = identity === undefined ? net.createServer(serve) : tls.createServer(identity, serve);
+function serve(socket) {
   let answered = 0;
   socket.on('data', () => {
     if (++answered === keptAnswers) socket.end(lastAnswer, 'latin1');
     else socket.write(answers[answered % answers.length], 'latin1');
   });
   socket.on('error', () => {});
-});
+}
+server.on('tlsClientError', () => {});
 server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));
 `;
 
@@ -78,9 +90,19 @@ export function parseRehearsal(text: string): Rehearsal {
 }
 
 /** Once per process. Returns how many requests were answered. */
-export async function rehearse(rehearsal: Rehearsal, clock: Clock): Promise<number> {
-  if (rehearsal === 'off') return 0;
-  const workerData = { answers: ANSWERS, lastAnswer: LAST_ANSWER, keptAnswers: KEPT_ANSWERS };
+export function rehearse(rehearsal: Rehearsal, clock: Clock): Promise<number> {
+  return playAll(ROUNDS[rehearsal], undefined, clock);
+}
+
+/** The same over TLS, once per process and before its first run that needs it: where there is no TLS, code that was compiled for two kinds of
+ *  sockets would only be slower. Nothing, unless the agent rehearses in full. */
+export function rehearseTls(rehearsal: Rehearsal, clock: Clock): Promise<number> {
+  return playAll(rehearsal === 'on' ? TLS_ROUNDS : [], REHEARSAL_IDENTITY, clock);
+}
+
+async function playAll(rounds: Rounds, identity: typeof REHEARSAL_IDENTITY | undefined, clock: Clock): Promise<number> {
+  if (rounds.length === 0) return 0;
+  const workerData = { answers: ANSWERS, lastAnswer: LAST_ANSWER, keptAnswers: KEPT_ANSWERS, identity };
   const server = new Worker(SERVER, { eval: true, workerData });
   // Results are written while requests are: the sockets below both then meet strings and bytes, those read on the spot and those not.
   const plane = new Socket().on('data', () => undefined).on('error', () => undefined);
@@ -88,7 +110,8 @@ export async function rehearse(rehearsal: Rehearsal, clock: Clock): Promise<numb
     const [port] = (await once(server, 'message')) as [number];
     plane.connect(port, '127.0.0.1');
     let completed = 0;
-    for (const [act, load] of ROUNDS[rehearsal]) completed += await play(act, load, port, plane, clock);
+    const scheme = identity === undefined ? 'http' : 'https';
+    for (const [act, load] of rounds) completed += await play(act, load, scheme, port, plane, clock);
     return completed;
   } finally {
     plane.destroy();
@@ -130,7 +153,7 @@ function open(durationUs: number): Load {
 }
 
 /** Returns how many iterations it completed. */
-async function play(act: Act, load: Load, port: number, plane: Socket, clock: Clock): Promise<number> {
+async function play(act: Act, load: Load, scheme: string, port: number, plane: Socket, clock: Clock): Promise<number> {
   const plan: Plan = {
     name: 'rehearsal',
     seed: 0,
@@ -142,7 +165,7 @@ async function play(act: Act, load: Load, port: number, plane: Socket, clock: Cl
     agentId: 'rehearsal',
     plan,
     epochs: [{ number: 0, fromUs: 0, owners: ['rehearsal'] }],
-    workload: workload(act, `http://127.0.0.1:${port}`),
+    workload: workload(act, `${scheme}://127.0.0.1:${port}`),
     script: SCRIPT,
     clock,
     isAllowed: (_host, asked) => asked === port,
@@ -177,7 +200,7 @@ function workload(act: Act, target: string): Workload {
     script: undefined,
     env: {},
     target,
-    http: { ...HTTP_DEFAULTS, cookies: 'per-vu' },
+    http: { ...HTTP_DEFAULTS, cookies: 'per-vu', tls: { ...TLS_DEFAULTS, insecure: true } },
     files: {},
     defaults: { timeoutMs: TIMEOUT_MS, headers: [] },
   };

@@ -66,6 +66,15 @@ export class Lane {
     this.transmit(wire);
   }
 
+  /** Lets go of what was sent and answered, for an owner that has taken what it needs: the next request may be long in coming. */
+  forget(): void {
+    const { exchange } = this;
+    this.wire = undefined;
+    exchange.body = undefined;
+    exchange.responseBody = undefined;
+    exchange.responseHead = '';
+  }
+
   /** Ends the request under way, if there is one: its owner is told before this returns. */
   abort(): void {
     if (this.refusal === undefined) this.client.abort();

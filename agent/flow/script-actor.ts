@@ -60,7 +60,11 @@ export class ScriptActor implements Actor {
       // The author's code failed: counted and named, and the VU goes on with its next iteration.
       this.context.scriptErrors.add(thrown);
     }
-    if (iteration.isWaiting) await iteration.answered();
+    // Nobody awaited these. What their answers lead to belongs to the iteration too, and may be further requests.
+    while (iteration.isWaiting) {
+      await iteration.answered();
+      await turnOfLoop();
+    }
   }
 
   private afterFlow(iteration: ScriptIteration, isCompleted: boolean): void {

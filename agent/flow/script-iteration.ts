@@ -61,11 +61,10 @@ export class ScriptIteration {
     this.underWay++;
   }
 
-  /** `name`, `wantedUs`: of the request. */
-  requestEnded(name: string, wantedUs: number): void {
+  /** `wantedUs`: when the request was wanted. */
+  requestEnded(wantedUs: number): void {
     this.hadTurn = true;
     this.checkedUs = wantedUs;
-    this.resume(name);
     if (--this.underWay === 0) this.allAnswered?.();
   }
 

@@ -25,16 +25,18 @@ export class ScriptLane {
     this.lane = new Lane(http, around, NO_VALUES, cookies, this.onDone);
   }
 
-  /** A failed request is an answer. Rejects with `Interrupted` when the iteration is over by then. */
+  /** A failed request is an answer. Rejects with `Interrupted` when the iteration is over by then, and with what sending threw. */
   ask(request: ScriptRequest, iteration: ScriptIteration): Promise<HttpResponse> {
     const { lane } = this;
     const answer = new Promise<HttpResponse>((resolve, reject) => {
+      lane.prepare(request);
+      lane.send(iteration.takeWantedUs(this.around.clock.nowUs()));
       this.underWay = { request, iteration, resolve, reject };
+      iteration.requestBegan();
     });
-    this.answer = answer;
-    iteration.requestBegan();
-    lane.prepare(request);
-    lane.send(iteration.takeWantedUs(this.around.clock.nowUs()));
+    // Sending may throw, as for a key that the runtime does not take: nothing is under way then.
+    if (this.underWay === undefined) this.onFree(this);
+    else this.answer = answer;
     return answer;
   }
 
@@ -54,15 +56,20 @@ export class ScriptLane {
     const { underWay, answer } = this;
     if (underWay === undefined || answer === undefined) return;
     const { request, iteration, resolve, reject } = underWay;
+    // First of all others that are due: they may be the end of this very iteration, and what runs after them is the script's again.
+    this.around.afterResponse(lane.endedUs);
     this.underWay = undefined;
     this.answer = undefined;
-    this.onFree(this);
-    iteration.requestEnded(request.name, lane.wantedUs);
     if (iteration.isOver) {
       void mayBeLeft(answer);
       reject(new Interrupted());
-    } else resolve(new ScriptResponse(lane.exchange, lane.error));
-    this.around.afterResponse(lane.endedUs);
+    } else {
+      iteration.resume(request.name);
+      resolve(new ScriptResponse(lane.exchange, lane.error));
+    }
+    iteration.requestEnded(lane.wantedUs);
+    lane.forget();
+    this.onFree(this);
   };
 }
 

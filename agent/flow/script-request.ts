@@ -49,8 +49,9 @@ export class ScriptRequests {
     const known = ofMethod.get(url);
     if (known !== undefined) return known;
     if (ofMethod.size >= PLAIN_MAX) ofMethod.clear();
-    const made = this.make(method, url, undefined, {});
-    ofMethod.set(url, made);
+    const kept = copyOf(url);
+    const made = this.make(method, kept, undefined, {});
+    ofMethod.set(kept, made);
     return made;
   }
 
@@ -91,6 +92,11 @@ export class ScriptRequests {
     recorders.set(key, created);
     return created;
   }
+}
+
+/** A string of its own: a URL that was cut out of a page would hold the whole page. */
+function copyOf(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 /** `undefined` when no request can be made of what was asked. */

@@ -54,7 +54,7 @@ export interface Exchange {
   bytesReceived: number;
   /** Bytes of the decoded (de-chunked) body. */
   bodyBytes: number;
-  /** Status line and header fields as they came, latin1: `fieldsOf` takes them apart. Only with `keepHeaders`. */
+  /** Status line and header fields as latin1 text, which `fieldsOf` takes apart. Only with `keepHeaders`. */
   responseHead: string;
   /** Only with `keepBody`, content codings undone, and never more than the limit. */
   responseBody: Buffer | undefined;

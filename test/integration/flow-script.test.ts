@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Workload } from '../../shared/plan/index.ts';
+import { HTTP_DEFAULTS, TLS_DEFAULTS, type Workload } from '../../shared/plan/index.ts';
 import { FlowBench } from '../support/flow-bench.ts';
 import { RecordingServer, type ReceivedRequest } from '../support/recording-server.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -316,6 +316,57 @@ describe('a VU that runs a function', () => {
     actor.interrupt();
     expect(bench?.requests).toMatchObject([{ name: 'GET http://a b/', status: '0', error: 'bad-url' }]);
     expect(bench?.ended).toMatchObject([{ isCompleted: false }]);
+  });
+
+  test('what follows requests that nobody awaited belongs to the iteration: further ones, and what is measured around them', async () => {
+    const { actor } = await arranged(
+      `async (vu) => {
+        void vu.http.get('/1').then(() => vu.http.get('/2')).then(() => vu.http.get('/3'));
+        void vu.transaction('outer', () => vu.group('inner', async () => { await vu.http.get('/4'); }));
+      }`,
+      (request) => request.answer(200),
+    );
+    await bench?.iterate(actor);
+    expect(server?.requests.map(({ url }) => url).toSorted()).toEqual(['/1', '/2', '/3', '/4']);
+    expect(bench?.requests.map(({ count }) => count)).toEqual([1, 1, 1, 1]);
+    expect([bench?.measured('transaction_duration').length, bench?.measured('group_duration').length]).toEqual([1, 1]);
+  });
+
+  test('one whose connection cannot even be tried is counted as throwing, and the VU goes on', async () => {
+    const { actor } = await arranged(`async (vu) => { await vu.http.get('https://127.0.0.1:1/'); }`, () => {}, {
+      http: { ...HTTP_DEFAULTS, tls: { ...TLS_DEFAULTS, cert: 'no certificate' } },
+    });
+    for (let index = 0; index < 2; index++) expect(await bench?.iterate(actor, index)).toMatchObject({ isCompleted: true });
+    expect(bench?.scriptErrors.count).toBe(2);
+  });
+
+  test('interrupted by what the agent does when its answer has come, it goes no further', async () => {
+    const { actor } = await arranged(
+      `async (vu) => { const { status } = await vu.http.get('/'); vu.check('went on', status === 200); }`,
+      (request) => request.answer(200),
+    );
+    const interrupt = (): void => {
+      actor.interrupt();
+    };
+    if (bench !== undefined) bench.afterResponse = interrupt;
+    expect(await bench?.iterate(actor)).toMatchObject({ isCompleted: false });
+    await server?.stop();
+    expect([bench?.checks, bench?.ended.length, bench?.scriptErrors.count]).toEqual([{}, 1, 0]);
+  });
+
+  test('goes on under its own mark, whatever the agent did when its answer had come', async () => {
+    const { actor } = await arranged(`async (vu) => { await vu.http.get('/', { name: 'look' }); vu.check(globalThis[Symbol.for('muster.running')].after, true); }`, (request) => request.answer(200)); // prettier-ignore
+    const other = bench?.actor(1);
+    let isFirst = true;
+    const fireAnother = (): void => {
+      if (isFirst) other?.start(1, 1, 1);
+      isFirst = false;
+    };
+    if (bench !== undefined) bench.afterResponse = fireAnother;
+    await bench?.iterate(actor);
+    expect(Object.keys(bench?.checks ?? {})).toContain('look');
+    await bench?.untilEnded(2);
+    expect(bench?.checks).toEqual({ look: { passes: 2, fails: 0 } });
   });
 
   test('draws are equal for equal iterations and differ between iterations', async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseRehearsal, rehearse } from '../../agent/rehearsal.ts';
+import { parseRehearsal, rehearse, rehearseTls } from '../../agent/rehearsal.ts';
 import { systemClock } from '../../shared/base/index.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -12,6 +12,15 @@ it('a rehearsal plays every round and leaves no socket, server or thread behind'
   expect(await rehearse('on', systemClock)).toBeGreaterThan(900);
   await waitUntil('everything is given back', () => held().length <= before.length);
   expect(held()).toEqual(before);
+});
+
+it('one over TLS plays too, where the agent rehearses in full, and leaves as little behind', async () => {
+  const before = held();
+  // The open round alone plans 2,800.
+  expect(await rehearseTls('on', systemClock)).toBeGreaterThan(400);
+  await waitUntil('everything is given back', () => held().length <= before.length);
+  expect(held()).toEqual(before);
+  expect([await rehearseTls('short', systemClock), await rehearseTls('off', systemClock)]).toEqual([0, 0]);
 });
 
 it('a short one plays one round, and no other word is taken for a rehearsal', async () => {

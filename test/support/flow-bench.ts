@@ -48,7 +48,7 @@ export class FlowBench {
       bodyBytesMax: BODY_BYTES_MAX,
       headBytesMax: HEAD_BYTES_MAX,
       isAllowed: () => true,
-      tls: {},
+      tls: workload.http.tls,
     });
     const flows = await readyFlows(workload, plan, recorder, http);
     return new FlowBench(recorder, http, flows.scriptErrors, (vu, around) => flows.createActor('browse', vu, around));
@@ -69,7 +69,9 @@ export class FlowBench {
         clock: systemClock,
         recorder: this.scenario,
         beforeSample: (endedUs) => this.beforeSamples.push(endedUs),
-        afterResponse: () => {},
+        afterResponse: () => {
+          this.afterResponse();
+        },
         ended: (actor, isCompleted, endedUs) => {
           this.ended.push({ vu: actor.vu, isCompleted, endedUs });
           const { waiters } = this;
@@ -78,6 +80,9 @@ export class FlowBench {
         },
       });
   }
+
+  /** What the agent does when a response has come: fire other arrivals, end a scenario. Nothing by default. */
+  afterResponse: () => void = () => undefined;
 
   actor(vu = 0): Actor {
     const actor = this.create(vu);
