@@ -1,8 +1,12 @@
 import { fieldsOf, firstField, type Exchange } from '../protocol/index.ts';
 
-/** A finished exchange as checks and captures read it. Head and body are decoded and parsed at most once, and only when somebody asks. */
+/** A finished exchange as checks, captures and functions read it: values of its own, since the exchange is used again. Head and body are
+ *  decoded and parsed at most once, and only when somebody asks. */
 export class ResponseView {
-  private exchange: Exchange | undefined;
+  status = 0;
+  bodyBytes = 0;
+  private body: Buffer | undefined;
+  private head = '';
   private text: string | undefined;
   private document: unknown;
   private isParsed = false;
@@ -10,7 +14,10 @@ export class ResponseView {
 
   /** Turns this view to another exchange. */
   of(exchange: Exchange): this {
-    this.exchange = exchange;
+    this.status = exchange.status;
+    this.bodyBytes = exchange.bodyBytes;
+    this.body = exchange.responseBody;
+    this.head = exchange.responseHead;
     this.text = undefined;
     this.document = undefined;
     this.isParsed = false;
@@ -18,16 +25,8 @@ export class ResponseView {
     return this;
   }
 
-  get status(): number {
-    return this.exchange?.status ?? 0;
-  }
-
-  get bodyBytes(): number {
-    return this.exchange?.bodyBytes ?? 0;
-  }
-
   get bodyText(): string {
-    return (this.text ??= this.exchange?.responseBody?.toString('utf8') ?? '');
+    return (this.text ??= this.body?.toString('utf8') ?? '');
   }
 
   /** `undefined` when the body is not JSON. */
@@ -37,7 +36,7 @@ export class ResponseView {
       try {
         this.document = JSON.parse(this.bodyText);
       } catch {
-        // Not JSON: every path into it finds nothing, which the check or capture then says.
+        // Not JSON: every path into it finds nothing, which whoever asked then says.
         this.document = undefined;
       }
     }
@@ -46,6 +45,6 @@ export class ResponseView {
 
   /** First header of that lower-case name. */
   header(lowerCaseName: string): string | undefined {
-    return firstField((this.fields ??= fieldsOf(this.exchange?.responseHead ?? '')), lowerCaseName);
+    return firstField((this.fields ??= fieldsOf(this.head)), lowerCaseName);
   }
 }
