@@ -63,6 +63,7 @@ export class Lane {
     exchange.timeoutMs = request.timeoutMs;
     exchange.keepHeaders = request.keepHeaders;
     exchange.keepBody = request.keepBody;
+    exchange.headMemo = request.headMemo;
     this.transmit(wire);
   }
 

@@ -28,7 +28,7 @@ export class ScriptActor implements Actor {
     this.current = iteration;
     this.cleanUpUs = 0;
     this.http.beginIteration();
-    void this.iterate(iteration);
+    void this.play(iteration, this.context.flow);
   }
 
   /** Clean-up that is under way already is left to its own limit. */
@@ -45,13 +45,7 @@ export class ScriptActor implements Actor {
     this.http.close();
   }
 
-  private async iterate(iteration: ScriptIteration): Promise<void> {
-    await this.play(iteration, this.context.flow);
-    // A function that never waits would keep the loop to itself: its next iteration waits for a turn of the loop.
-    if (!iteration.hadTurn) await turnOfLoop();
-    if (this.current === iteration) this.afterFlow(iteration, true);
-  }
-
+  /** One promise for all of it: what an iteration costs is paid for every request of a short function. */
   private async play(iteration: ScriptIteration, { run, requests }: ScriptPart): Promise<void> {
     iteration.resume();
     try {
@@ -65,6 +59,10 @@ export class ScriptActor implements Actor {
       await iteration.answered();
       await turnOfLoop();
     }
+    if (iteration.phase === 'finally') return;
+    // A function that never waits would keep the loop to itself: its next iteration waits for a turn of the loop.
+    if (!iteration.hadTurn) await turnOfLoop();
+    if (this.current === iteration) this.afterFlow(iteration, true);
   }
 
   private afterFlow(iteration: ScriptIteration, isCompleted: boolean): void {

@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/base/index.ts';
 import { Interrupted } from './interrupted.ts';
 import type { FlowSamples } from '../recorder.ts';
 import { running } from './running.ts';
@@ -49,9 +50,9 @@ export class ScriptIteration {
     running.after = this.after;
   }
 
-  /** When a request that the script asks for at `nowUs` was wanted. */
-  takeWantedUs(nowUs: number): number {
-    const wantedUs = this.firstWantedUs === 0 ? nowUs : this.firstWantedUs;
+  /** When a request that the script asks for now was wanted. */
+  takeWantedUs(clock: Clock): number {
+    const wantedUs = this.firstWantedUs === 0 ? clock.nowUs() : this.firstWantedUs;
     this.firstWantedUs = 0;
     return wantedUs;
   }

@@ -30,7 +30,7 @@ export class ScriptLane {
     const { lane } = this;
     const answer = new Promise<HttpResponse>((resolve, reject) => {
       lane.prepare(request);
-      lane.send(iteration.takeWantedUs(this.around.clock.nowUs()));
+      lane.send(iteration.takeWantedUs(this.around.clock));
       this.underWay = { request, iteration, resolve, reject };
       iteration.requestBegan();
     });

@@ -2,7 +2,7 @@ import { SERIES_MAX } from '../../shared/base/index.ts';
 import type { Workload } from '../../shared/plan/index.ts';
 import type { HttpMethod, RequestBody, RequestOptions } from '../../shared/scenario/index.ts';
 import { CLEAN_UP_TAGS } from '../../shared/stats/index.ts';
-import { buildHead, type HttpContext, type WireRequest } from '../protocol/index.ts';
+import { buildHead, HeadMemo, type HttpContext, type WireRequest } from '../protocol/index.ts';
 import type { FlowSamples, Recorder, StepRecorder } from '../recorder.ts';
 import { msOf } from './ms-of.ts';
 import { cookieHeader } from './script-cookies.ts';
@@ -50,7 +50,7 @@ export class ScriptRequests {
     if (known !== undefined) return known;
     if (ofMethod.size >= PLAIN_MAX) ofMethod.clear();
     const kept = copyOf(url);
-    const made = this.make(method, kept, undefined, {});
+    const made = { ...this.make(method, kept, undefined, {}), headMemo: new HeadMemo() };
     ofMethod.set(kept, made);
     return made;
   }
@@ -72,6 +72,7 @@ export class ScriptRequests {
       checksStatus: false,
       keepHeaders: true,
       keepBody: true,
+      headMemo: undefined,
       isLookedAt: false,
       constant: wire,
       render: () => wire,

@@ -1,5 +1,5 @@
 import type { Method, RequestStep } from '../../shared/plan/index.ts';
-import { buildHead, type HttpContext, type WireRequest } from '../protocol/index.ts';
+import { buildHead, HeadMemo, type HttpContext, type WireRequest } from '../protocol/index.ts';
 import type { FlowSamples, StepRecorder } from '../recorder.ts';
 import { basicAuthorization, readyDigest, type ReadyDigest } from './auth.ts';
 import { readyCapture, type Finder } from './captures.ts';
@@ -22,6 +22,8 @@ export interface ReadyRequest {
   readonly checksStatus: boolean;
   readonly keepHeaders: boolean;
   readonly keepBody: boolean;
+  /** What it was answered with last, whoever of its VUs sent it. */
+  readonly headMemo: HeadMemo | undefined;
   /** A condition may look at the response after the request is over. */
   readonly isLookedAt: boolean;
   /** The bytes to send when no part depends on the iteration. */
@@ -82,6 +84,7 @@ export function readyRequest(
       looks.atBody ||
       step.checks.some((check) => check.subject.kind === 'body' || check.subject.kind === 'json') ||
       step.captures.some((capture) => capture.from.kind !== 'header'),
+    headMemo: new HeadMemo(),
     isLookedAt: looks.isAny,
     constant: isConstant ? render({ vu: 0, iteration: 0, captured: [] }) : undefined,
     render,

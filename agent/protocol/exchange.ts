@@ -1,5 +1,6 @@
 import type { RequestError } from '../../shared/stats/index.ts';
 import type { RequestBody } from './body.ts';
+import type { HeadMemo } from './http1/head-memo.ts';
 
 /** Where a request goes. One object per distinct scheme, host and port of a run, shared by every VU. */
 export interface Origin {
@@ -24,6 +25,8 @@ export interface Exchange {
   /** Without these two, headers and body are read and counted but not kept. */
   keepHeaders: boolean;
   keepBody: boolean;
+  /** What the same request was answered with before; `undefined` where nobody remembers. */
+  headMemo: HeadMemo | undefined;
 
   // The answer: set by the protocol before `onDone`. Instants are `Clock.nowUs()` readings, 0 when never reached.
   /** 0 when no final response head arrived. */

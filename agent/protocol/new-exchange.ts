@@ -10,6 +10,7 @@ export function newExchange(): Exchange {
     timeoutMs: 0,
     keepHeaders: false,
     keepBody: false,
+    headMemo: undefined,
     status: 0,
     error: undefined,
     startedUs: 0,

@@ -4,6 +4,7 @@ import {
   buildHead,
   createHttpContext,
   fieldsOf,
+  HeadMemo,
   newExchange,
   type Exchange,
   type HttpClient,
@@ -119,6 +120,8 @@ class OurClient {
   private readonly context: HttpContext;
   private readonly base: string;
   private readonly kept: HttpClient;
+  /** As the requests of one step have it. */
+  private readonly headMemo = new HeadMemo();
 
   constructor(context: HttpContext, port: number) {
     this.context = context;
@@ -129,8 +132,8 @@ class OurClient {
   ask({ index, method, ending }: ServedExchange): Promise<Outcome> {
     const target = this.context.parseUrl(`${this.base}/${String(index)}`)!;
     const head = buildHead(method, target.path, target.origin, [], undefined)!;
-    const isHead = method === 'HEAD';
-    const exchange = { ...newExchange(), origin: target.origin, head, isHead, timeoutMs: HUNG_MS, keepHeaders: true, keepBody: true };
+    const asked = { origin: target.origin, head, isHead: method === 'HEAD', timeoutMs: HUNG_MS, keepHeaders: true, keepBody: true };
+    const exchange = { ...newExchange(), ...asked, headMemo: this.headMemo };
     const client = ending === 'keep' ? this.kept : this.context.createClient();
     return new Promise((resolve) => {
       client.send(exchange, (done) => {

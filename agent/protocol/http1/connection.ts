@@ -126,7 +126,7 @@ export class Connection implements Waiter, DialOwner {
     exchange.sentUs = nowUs;
     exchange.bytesSent = head.length;
     if (this.shared.firstByteUs !== 0) this.expectBy(Math.min(this.totalUs, nowUs + this.shared.firstByteUs));
-    this.reader.begin(exchange.isHead, exchange.keepHeaders, exchange.keepBody);
+    this.reader.begin(exchange.isHead, exchange.keepHeaders, exchange.keepBody, exchange.headMemo);
     const { socket } = this.dial;
     if (body === undefined) {
       socket.write(head, 'latin1');

@@ -1,3 +1,4 @@
+import type { HeadMemo, PlainHead } from './head-memo.ts';
 import { COLON, CR, HTAB, isWord, LF, lineEnd, SPACE, tokenEnd, valueEnd, wordOf } from './syntax.ts';
 
 /** Reads a status line and header fields, or trailer fields, from slices cut at any point.
@@ -6,7 +7,7 @@ import { COLON, CR, HTAB, isWord, LF, lineEnd, SPACE, tokenEnd, valueEnd, wordOf
  *  in the status line are illegal; empty lines before the status line are skipped. Apart from it: a status below 100 is illegal,
  *  since 0 means "no response" here; equal Content-Length fields are one; every transfer coding except one `chunked` is illegal, for
  *  we never ask for another; Content-Length beside it is ignored (RFC 9112, 6.3). */
-export class HeadReader {
+export class HeadReader implements PlainHead {
   status = 0;
   isVersion11 = false;
   /** -1 without a Content-Length field. */
@@ -37,6 +38,8 @@ export class HeadReader {
   /** What earlier slices held of the name or value in hand. */
   private partial = '';
   private isKept = false;
+  /** Until the first slice has come. */
+  private memo: HeadMemo | undefined = undefined;
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
@@ -50,8 +53,8 @@ export class HeadReader {
     return this.state === ILLEGAL;
   }
 
-  /** Awaits a status line. */
-  begin(isKept: boolean): void {
+  /** Awaits a status line. `memo`: of the heads that came before on the same question. */
+  begin(isKept: boolean, memo?: HeadMemo): void {
     this.status = 0;
     this.contentLength = -1;
     this.isChunked = false;
@@ -69,6 +72,7 @@ export class HeadReader {
     this.partial = '';
     this.isKept = isKept;
     this.text = '';
+    this.memo = memo;
   }
 
   /** Awaits the fields after the last chunk. They are checked, bounded and thrown away: what framed the message stays as it is. */
@@ -80,9 +84,49 @@ export class HeadReader {
     this.isKept = false;
   }
 
-  /** Reads on, and returns the position behind what was read: behind the empty line when complete, else `to`.
-   *  Measured: 0.4 µs for nginx's head of 148 bytes and five fields, its body's framing included. */
+  /** Reads on, and returns the position behind what was read: behind the empty line when complete, else `to`. */
   read(buffer: Buffer, from: number, to: number): number {
+    const { memo } = this;
+    if (memo === undefined) return this.readFields(buffer, from, to);
+    this.memo = undefined;
+    if (memo.matches(buffer, from, to)) return this.recall(memo, buffer, from);
+    const at = this.readFields(buffer, from, to);
+    if (this.isComplete && this.isPlain) memo.keep(buffer, from, at, this);
+    return at;
+  }
+
+  /** Whether a memo has a place for all that it says. */
+  private get isPlain(): boolean {
+    const { status, location, challenge, contentEncoding, setCookies, keepAliveSeconds } = this;
+    return (
+      status >= 200 &&
+      location === '' &&
+      challenge === '' &&
+      contentEncoding === '' &&
+      setCookies === undefined &&
+      keepAliveSeconds === Infinity
+    );
+  }
+
+  private recall(memo: HeadMemo, buffer: Buffer, from: number): number {
+    const to = from + memo.length;
+    this.status = memo.status;
+    this.isVersion11 = memo.isVersion11;
+    this.contentLength = memo.contentLength;
+    this.isChunked = memo.isChunked;
+    this.saysClose = memo.saysClose;
+    this.saysKeepAlive = memo.saysKeepAlive;
+    if (this.isKept) {
+      if (memo.text === '') memo.text = buffer.toString('latin1', from, to);
+      this.text = memo.text;
+    }
+    this.byteCount = memo.length;
+    this.state = COMPLETE;
+    return to;
+  }
+
+  /** Measured: 0.4 µs for nginx's head of 148 bytes and five fields, its body's framing included. */
+  private readFields(buffer: Buffer, from: number, to: number): number {
     let state = this.state;
     let at = from;
     let tokenFrom = from;

@@ -1,5 +1,6 @@
 import type { RequestError } from '../../../shared/stats/index.ts';
 import { ChunkLineReader } from './chunk-line-reader.ts';
+import type { HeadMemo } from './head-memo.ts';
 import { HeadReader } from './head-reader.ts';
 import { ResponseBody } from './response-body.ts';
 import { CR, LF } from './syntax.ts';
@@ -35,15 +36,15 @@ export class ResponseReader {
     this.body = new ResponseBody(limits.bodyBytesMax);
   }
 
-  /** Awaits the response to a new request. */
-  begin(isHeadRequest: boolean, keepHead: boolean, keepBody: boolean): void {
+  /** Awaits the response to a new request. `headMemo`: what such requests were answered with before. */
+  begin(isHeadRequest: boolean, keepHead: boolean, keepBody: boolean, headMemo?: HeadMemo): void {
     this.error = undefined;
     this.phase = HEAD;
     this.isHeadRequest = isHeadRequest;
     this.isHeadKept = keepHead;
     this.informationalCount = 0;
     this.hasHead = false;
-    this.head.begin(keepHead);
+    this.head.begin(keepHead, headMemo);
     this.body.begin(keepBody);
   }
 

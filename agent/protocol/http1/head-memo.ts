@@ -1,0 +1,67 @@
+/** What a head says beside its fields of rarer kinds. */
+export interface PlainHead {
+  status: number;
+  isVersion11: boolean;
+  contentLength: number;
+  isChunked: boolean;
+  saysClose: boolean;
+  saysKeepAlive: boolean;
+}
+
+/** So many heads in a row, each another one than the last, and the next ones are not remembered: some servers give every answer an id. */
+const MISSES_MAX = 16;
+const REST = 1_000;
+
+/** The head that a request was answered with last, and what was read from it. Servers answer the same request with the same bytes but for
+ *  the second of their date, and to compare bytes takes a fifth of the time of reading them.
+ *  Law: what is read with a memo is what is read without. */
+export class HeadMemo implements PlainHead {
+  status = 0;
+  isVersion11 = false;
+  contentLength = -1;
+  isChunked = false;
+  saysClose = false;
+  saysKeepAlive = false;
+  /** As latin1 text; empty until somebody keeps heads. */
+  text = '';
+  /** Bytes of the head, its empty line included; 0 while there is none. */
+  length = 0;
+  private bytes = NO_BYTES;
+  private misses = 0;
+  private resting = 0;
+
+  /** Whether the remembered head stands at `from`, whole. */
+  matches(buffer: Buffer, from: number, to: number): boolean {
+    const { bytes, length } = this;
+    if (length === 0 || to - from < length) return false;
+    for (let i = 0; i < length; i++) if (buffer[from + i] !== bytes[i]) return false;
+    this.misses = 0;
+    return true;
+  }
+
+  /** Remembers the head in `[from, to)` instead of the last one. */
+  keep(buffer: Buffer, from: number, to: number, head: PlainHead): void {
+    if (this.resting > 0) {
+      this.resting--;
+      return;
+    }
+    this.length = to - from;
+    this.text = '';
+    if (++this.misses > MISSES_MAX) {
+      this.misses = 0;
+      this.resting = REST;
+      this.length = 0;
+      return;
+    }
+    if (this.bytes.length < this.length) this.bytes = Buffer.alloc(this.length);
+    buffer.copy(this.bytes, 0, from, to);
+    this.status = head.status;
+    this.isVersion11 = head.isVersion11;
+    this.contentLength = head.contentLength;
+    this.isChunked = head.isChunked;
+    this.saysClose = head.saysClose;
+    this.saysKeepAlive = head.saysKeepAlive;
+  }
+}
+
+const NO_BYTES = Buffer.alloc(0);
