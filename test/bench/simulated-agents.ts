@@ -1,10 +1,10 @@
 /** A process full of agents that send nothing to any target: each holds a control stream of its own, on a connection of its own, speaks
  *  the protocol, and publishes what an agent's recorder would have measured. Its parent tells it what to be in `SIMULATED_AGENTS`. */
-import { credentials, type ClientDuplexStream } from '@grpc/grpc-js';
-import { ControlClient, type JoinRequest, type JoinResponse } from '../../proto/gen/muster/v1/control.ts';
 import { systemClock, VERSION } from '../../shared/base/index.ts';
-import { encodeBatch, ledgerToWire, ResultsPlane, type AgentMessage, type CoordinatorMessage } from '../../shared/wire/index.ts';
+import { encodeBatch, ledgerToWire, type CoordinatorMessage } from '../../shared/wire/index.ts';
 import { AgentBatches, HEALTH, sampleLedgers, TRENDS } from './agent-batches.ts';
+import { BatchPublisher } from './batch-publisher.ts';
+import { ControlStream } from './control-stream.ts';
 
 export interface SimulationOptions {
   /** Numbers of the agents in here. */
@@ -34,21 +34,19 @@ const SAMPLES_PER_BATCH = SAMPLES * TRENDS;
 /** Different contents of a batch; agents take them in turn. */
 const POOL = 64;
 const TICK_MS = 5;
-const RETRY_MS = 250;
-/** As often as real agents. */
+const INCARNATION = 'c0ffee00';
 
 const options = JSON.parse(process.env['SIMULATED_AGENTS'] ?? '{}') as SimulationOptions;
 const pool = Array.from({ length: POOL }, (_, seed) => {
   const agent = new AgentBatches(seed, 'agent');
   return { first: body(agent), later: body(agent) };
 });
-const plane = await ResultsPlane.connect(options.natsUrl, 'simulated-agents');
+const publisher = await BatchPublisher.connect(options.natsUrl);
 const count = options.to - options.from;
 let joined = 0;
 let started = 0;
 let ended = 0;
 let published = 0;
-let retries = 0;
 let lateMaxMs = 0;
 
 /** A batch but for what tells one from another; messages that follow each other are one message. */
@@ -63,7 +61,7 @@ function report(said: SimulationReport): void {
 class SimulatedAgent {
   private readonly id: string;
   private readonly number: number;
-  private readonly stream: ClientDuplexStream<JoinRequest, JoinResponse>;
+  private readonly control: ControlStream;
   private readonly phaseUs: number;
   private runId = '';
   private zeroUs = Infinity;
@@ -78,20 +76,16 @@ class SimulatedAgent {
     this.id = `sim-${String(number).padStart(5, '0')}`;
     // The golden ratio spreads any number of agents evenly.
     this.phaseUs = ((number * 0.618_034) % 1) * options.spreadMs * 1000;
-    const client = new ControlClient(options.coordinator, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
-    this.stream = client.join();
-    this.stream.on('data', ({ kind }: JoinResponse) => {
-      if (kind !== undefined) this.receive(kind);
-    });
-    this.stream.on('error', (error) => {
-      process.stderr.write(`${this.id}: ${error.message}\n`);
-    });
+    const receive = (message: CoordinatorMessage): void => {
+      this.receive(message);
+    };
+    this.control = new ControlStream(options.coordinator, receive, (reason) => process.stderr.write(`${this.id}: ${reason}\n`));
     const { id: agentId } = this;
-    this.send({
+    this.control.send({
       $case: 'hello',
       value: {
         agentId,
-        incarnation: 'c0ffee00',
+        incarnation: INCARNATION,
         version: VERSION,
         labels: {},
         capacity: 1,
@@ -110,7 +104,7 @@ class SimulatedAgent {
     const dueUs = this.zeroUs + (this.sealed + 1) * 1e6 + this.phaseUs;
     if (this.sealed >= options.seconds || nowUs < dueUs) return;
     lateMaxMs = Math.max(lateMaxMs, (nowUs - dueUs) / 1000);
-    void this.publish(this.sealed++);
+    this.publish(this.sealed++);
   }
 
   private receive(message: CoordinatorMessage): void {
@@ -122,12 +116,12 @@ class SimulatedAgent {
         return;
       case 'clockPing': {
         const receivedUs = systemClock.nowUs();
-        this.send({ $case: 'clockPong', value: { number: message.value.number, receivedUs, sentUs: systemClock.nowUs() } });
+        this.control.send({ $case: 'clockPong', value: { number: message.value.number, receivedUs, sentUs: systemClock.nowUs() } });
         return;
       }
       case 'assign':
         this.runId = message.value.runId;
-        this.send({ $case: 'ready', value: { runId: this.runId } });
+        this.control.send({ $case: 'ready', value: { runId: this.runId } });
         return;
       case 'start':
         this.zeroUs = message.value.atAgentClockUs;
@@ -137,10 +131,10 @@ class SimulatedAgent {
     }
   }
 
-  private async publish(sequence: number): Promise<void> {
+  private publish(sequence: number): void {
     const contents = pool[(this.number + sequence) % POOL];
     if (contents === undefined) throw new Error('an empty pool');
-    const key = { agent: this.id, incarnation: 'c0ffee00', sequence };
+    const key = { agent: this.id, incarnation: INCARNATION, sequence };
     const isFinal = sequence === options.seconds - 1;
     const own = encodeBatch({
       ...{ key, intervalIndex: sequence, intervalCount: 1, isFinal, ledgers: this.ledgers(sequence + 1) },
@@ -148,25 +142,18 @@ class SimulatedAgent {
       ...{ samplesRecorded: SAMPLES_PER_BATCH * (sequence + 1), health: HEALTH, epochs: 1 },
     });
     const bytes = Buffer.concat([sequence === 0 ? contents.first : contents.later, own]);
-    for (;;) {
-      try {
-        await plane.publishBatch(this.runId, key, bytes);
-        break;
-      } catch {
-        // Not stored in time: an outbox tries again, under the same id.
-        retries++;
-        await systemClock.sleep(RETRY_MS);
-      }
-    }
-    published++;
-    this.stored++;
-    if (this.stored === options.seconds) this.end();
+    publisher.publish({ runId: this.runId, ...key, bytes }, this.onStored);
   }
+
+  private readonly onStored = (): void => {
+    published++;
+    if (++this.stored === options.seconds) this.end();
+  };
 
   private end(): void {
     this.beat();
     const { runId } = this;
-    this.send({
+    this.control.send({
       $case: 'finished',
       value: {
         ...{ runId, batches: options.seconds, samplesRecorded: SAMPLES_PER_BATCH * options.seconds },
@@ -181,11 +168,11 @@ class SimulatedAgent {
         },
       },
     });
-    if (++ended === count) report({ kind: 'done', published, retries, lateMaxMs, batchBytes: pool[0]?.later.length ?? 0 });
+    if (++ended === count) report({ kind: 'done', published, retries: publisher.retries, lateMaxMs, batchBytes: pool[0]?.later.length ?? 0 });
   }
 
   private beat(): void {
-    this.send({
+    this.control.send({
       $case: 'progress',
       value: {
         ...{ runId: this.runId, elapsedUs: 0, activeVus: 16, samplesRecorded: SAMPLES_PER_BATCH * this.sealed },
@@ -198,10 +185,6 @@ class SimulatedAgent {
   private ledgers(intervals: number): ReturnType<typeof sampleLedgers> {
     return sampleLedgers(SAMPLES, intervals);
   }
-
-  private send(kind: AgentMessage): void {
-    this.stream.write({ kind });
-  }
 }
 
 const agents: SimulatedAgent[] = [];
@@ -213,5 +196,6 @@ for (let number = options.from; number < options.to; number++) {
 setInterval(() => {
   const nowUs = systemClock.nowUs();
   for (const agent of agents) agent.tick(nowUs);
+  publisher.tick(nowUs);
 }, TICK_MS);
 process.on('disconnect', () => process.exit(0));
