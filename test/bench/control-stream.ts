@@ -1,4 +1,4 @@
-import { connect, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import { connect, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
 import { JoinRequest, JoinResponse } from '../../proto/gen/muster/v1/control.ts';
 import type { AgentMessage, CoordinatorMessage } from '../../shared/wire/index.ts';
 
@@ -28,7 +28,7 @@ export class ControlStream {
     this.stream.on('data', (bytes: Buffer) => {
       this.take(bytes);
     });
-    this.stream.on('trailers', (trailers) => {
+    this.stream.on('trailers', (trailers: IncomingHttpHeaders) => {
       onEnd(`status ${String(trailers['grpc-status'])}: ${String(trailers['grpc-message'])}`);
     });
     this.stream.on('error', (error: Error) => {

@@ -168,7 +168,8 @@ class SimulatedAgent {
         },
       },
     });
-    if (++ended === count) report({ kind: 'done', published, retries: publisher.retries, lateMaxMs, batchBytes: pool[0]?.later.length ?? 0 });
+    if (++ended === count)
+      report({ kind: 'done', published, retries: publisher.retries, lateMaxMs, batchBytes: pool[0]?.later.length ?? 0 });
   }
 
   private beat(): void {
