@@ -74,6 +74,7 @@ export class Lane {
     exchange.body = undefined;
     exchange.responseBody = undefined;
     exchange.responseHead = '';
+    exchange.headMemo = undefined;
   }
 
   /** Ends the request under way, if there is one: its owner is told before this returns. */

@@ -50,12 +50,18 @@ export class ScriptRequests {
     if (known !== undefined) return known;
     if (ofMethod.size >= PLAIN_MAX) ofMethod.clear();
     const kept = copyOf(url);
-    const made = { ...this.make(method, kept, undefined, {}), headMemo: new HeadMemo() };
+    const made = this.make(method, kept, undefined, {}, new HeadMemo());
     ofMethod.set(kept, made);
     return made;
   }
 
-  private make(method: HttpMethod, url: string, body: RequestBody | undefined, options: RequestOptions): ScriptRequest {
+  private make(
+    method: HttpMethod,
+    url: string,
+    body: RequestBody | undefined,
+    options: RequestOptions,
+    headMemo?: HeadMemo,
+  ): ScriptRequest {
     const { workload, http, apart } = this.sources;
     const name = options.name ?? `${method} ${url.split('?', 1)[0] ?? url}`;
     const wire = wireRequest(workload, http, method, url, body, options);
@@ -72,7 +78,7 @@ export class ScriptRequests {
       checksStatus: false,
       keepHeaders: true,
       keepBody: true,
-      headMemo: undefined,
+      headMemo,
       isLookedAt: false,
       constant: wire,
       render: () => wire,

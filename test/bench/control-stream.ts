@@ -5,7 +5,7 @@ import type { AgentMessage, CoordinatorMessage } from '../../shared/wire/index.t
 const FRAME_HEAD_BYTES = 5;
 
 /** An agent's end of the control plane on a connection of its own, spoken on HTTP/2 itself: a process that plays thousands of agents
- *  cannot afford a gRPC client for each. */
+ *  cannot afford a gRPC client for each. Unlike an agent's it sends no pings of HTTP/2. */
 export class ControlStream {
   private readonly session: ClientHttp2Session;
   private readonly stream: ClientHttp2Stream;
@@ -28,8 +28,14 @@ export class ControlStream {
     this.stream.on('data', (bytes: Buffer) => {
       this.take(bytes);
     });
-    this.stream.on('trailers', (trailers: IncomingHttpHeaders) => {
-      onEnd(`status ${String(trailers['grpc-status'])}: ${String(trailers['grpc-message'])}`);
+    const judge = ({ 'grpc-status': status, 'grpc-message': message }: IncomingHttpHeaders): void => {
+      if (status !== undefined && status !== '0') onEnd(`status ${String(status)}: ${String(message)}`);
+    };
+    // A refusal without a message has its status here already.
+    this.stream.on('response', judge);
+    this.stream.on('trailers', judge);
+    this.stream.on('close', () => {
+      onEnd('the stream is closed');
     });
     this.stream.on('error', (error: Error) => {
       onEnd(error.message);

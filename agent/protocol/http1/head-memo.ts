@@ -8,7 +8,8 @@ export interface PlainHead {
   saysKeepAlive: boolean;
 }
 
-/** So many heads in a row, each another one than the last, and the next ones are not remembered: some servers give every answer an id. */
+/** After so many heads in a row, each another one than the one before, as many as `REST` are not remembered: some servers give every answer
+ *  an id. */
 const MISSES_MAX = 16;
 const REST = 1_000;
 
@@ -29,6 +30,8 @@ export class HeadMemo implements PlainHead {
   private bytes = NO_BYTES;
   private misses = 0;
   private resting = 0;
+  /** Nothing is kept of the first: a URL that a script made up may never be asked for again. */
+  private isAskedAgain = false;
 
   /** Whether the remembered head stands at `from`, whole. */
   matches(buffer: Buffer, from: number, to: number): boolean {
@@ -39,8 +42,12 @@ export class HeadMemo implements PlainHead {
     return true;
   }
 
-  /** Remembers the head in `[from, to)` instead of the last one. */
+  /** Remembers the head in `[from, to)` instead of the last one, from the second on. */
   keep(buffer: Buffer, from: number, to: number, head: PlainHead): void {
+    if (!this.isAskedAgain) {
+      this.isAskedAgain = true;
+      return;
+    }
     if (this.resting > 0) {
       this.resting--;
       return;

@@ -95,7 +95,7 @@ export class HeadReader implements PlainHead {
     return at;
   }
 
-  /** Whether a memo has a place for all that it says. */
+  /** Whether a memo has a place for all that it says, and it is not one of those that only come before another. */
   private get isPlain(): boolean {
     const { status, location, challenge, contentEncoding, setCookies, keepAliveSeconds } = this;
     return (
