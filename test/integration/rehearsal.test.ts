@@ -16,7 +16,7 @@ it('a rehearsal plays every round and leaves no socket, server or thread behind'
 
 it('one over TLS plays too, where the agent rehearses in full, and leaves as little behind', async () => {
   const before = held();
-  // It plans 1,000, the first of which wait for connections.
+  // 160 are counted, however busy the machine is.
   expect(await rehearseTls('on', systemClock)).toBeGreaterThan(140);
   await waitUntil('everything is given back', () => held().length <= before.length);
   expect(held()).toEqual(before);

@@ -1,4 +1,4 @@
-import type { HeadMemo, PlainHead } from './head-memo.ts';
+import { copyHead, type HeadMemo, type PlainHead } from './head-memo.ts';
 import { COLON, CR, HTAB, isWord, LF, lineEnd, SPACE, tokenEnd, valueEnd, wordOf } from './syntax.ts';
 
 /** Reads a status line and header fields, or trailer fields, from slices cut at any point.
@@ -110,12 +110,7 @@ export class HeadReader implements PlainHead {
 
   private recall(memo: HeadMemo, buffer: Buffer, from: number): number {
     const to = from + memo.length;
-    this.status = memo.status;
-    this.isVersion11 = memo.isVersion11;
-    this.contentLength = memo.contentLength;
-    this.isChunked = memo.isChunked;
-    this.saysClose = memo.saysClose;
-    this.saysKeepAlive = memo.saysKeepAlive;
+    copyHead(memo, this);
     if (this.isKept) {
       if (memo.text === '') memo.text = buffer.toString('latin1', from, to);
       this.text = memo.text;
