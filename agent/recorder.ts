@@ -55,6 +55,8 @@ export class Recorder {
       switch (one.kind) {
         case 'trend': {
           const { histogram } = one;
+          if (one.zeros > 0) histogram.recordZeros(one.zeros);
+          one.zeros = 0;
           if (histogram.count === 0) break;
           const { count, sumUs, minUs, maxUs, overflow } = histogram;
           trends.push({ series: one.number, histogram: encodeHistogram(histogram), count, sumUs, minUs, maxUs, overflow });
@@ -95,7 +97,7 @@ export class Recorder {
   }
 
   trend(metric: string, tags: Tags): LiveTrend {
-    return this.register({ kind: 'trend', number: this.series.length, histogram: new Histogram() }, metric, tags);
+    return this.register({ kind: 'trend', number: this.series.length, histogram: new Histogram(), zeros: 0 }, metric, tags);
   }
 
   counter(metric: string, tags: Tags): LiveCounter {
@@ -126,6 +128,8 @@ export interface LiveTrend {
   readonly kind: 'trend';
   readonly number: number;
   readonly histogram: Histogram;
+  /** Samples of 0 that are in the histogram only once it is sealed: on a connection that stands, half of a request's phases are. */
+  zeros: number;
 }
 export interface LiveCounter {
   readonly kind: 'counter';
@@ -295,12 +299,12 @@ export class StepRecorder {
       isOther,
       responseTime: recorder.trend('http_req_response_time', tags).histogram,
       duration: recorder.trend('http_req_duration', tags).histogram,
-      sending: recorder.trend('http_req_sending', tags).histogram,
+      sending: recorder.trend('http_req_sending', tags),
       waiting: recorder.trend('http_req_waiting', tags).histogram,
       receiving: recorder.trend('http_req_receiving', tags).histogram,
-      blocked: recorder.trend('http_req_blocked', tags).histogram,
-      connecting: recorder.trend('http_req_connecting', tags).histogram,
-      tls: recorder.trend('http_req_tls_handshaking', tags).histogram,
+      blocked: recorder.trend('http_req_blocked', tags),
+      connecting: recorder.trend('http_req_connecting', tags),
+      tls: recorder.trend('http_req_tls_handshaking', tags),
       requests: recorder.counter('http_reqs', tags),
       failed: recorder.rate('http_req_failed', tags),
     };
@@ -314,21 +318,26 @@ export class StepRecorder {
 function recordPhases(outcome: Outcome, exchange: Exchange): number {
   const { startedUs, sentUs, firstByteUs, endedUs, connectingUs, tlsUs, sendingUs } = exchange;
   if (sentUs === 0) {
-    outcome.blocked.record(endedUs - startedUs);
-    if (connectingUs > 0) outcome.connecting.record(connectingUs);
-    if (tlsUs > 0) outcome.tls.record(tlsUs);
+    recordOftenZero(outcome.blocked, endedUs - startedUs);
+    if (connectingUs > 0) recordOftenZero(outcome.connecting, connectingUs);
+    if (tlsUs > 0) recordOftenZero(outcome.tls, tlsUs);
     return 1 + Number(connectingUs > 0) + Number(tlsUs > 0);
   }
-  outcome.blocked.record(sentUs - startedUs);
-  outcome.connecting.record(connectingUs);
-  outcome.tls.record(tlsUs);
+  recordOftenZero(outcome.blocked, sentUs - startedUs);
+  recordOftenZero(outcome.connecting, connectingUs);
+  recordOftenZero(outcome.tls, tlsUs);
   outcome.duration.record(endedUs - sentUs);
-  outcome.sending.record(sendingUs);
+  recordOftenZero(outcome.sending, sendingUs);
   if (firstByteUs === 0) return 5;
   // An answer may overtake a long body; nobody waited then.
   outcome.waiting.record(Math.max(0, firstByteUs - sentUs - sendingUs));
   outcome.receiving.record(endedUs - firstByteUs);
   return 7;
+}
+
+function recordOftenZero(trend: LiveTrend, durationUs: number): void {
+  if (durationUs === 0) trend.zeros++;
+  else trend.histogram.record(durationUs);
 }
 
 interface Outcome {
@@ -337,12 +346,12 @@ interface Outcome {
   readonly isOther: boolean;
   readonly responseTime: Histogram;
   readonly duration: Histogram;
-  readonly sending: Histogram;
+  readonly sending: LiveTrend;
   readonly waiting: Histogram;
   readonly receiving: Histogram;
-  readonly blocked: Histogram;
-  readonly connecting: Histogram;
-  readonly tls: Histogram;
+  readonly blocked: LiveTrend;
+  readonly connecting: LiveTrend;
+  readonly tls: LiveTrend;
   readonly requests: LiveCounter;
   readonly failed: LiveRate;
 }

@@ -79,7 +79,7 @@ export class StepActor implements Actor {
 
   start(index: number, intendedUs: number, nowUs: number): void {
     this.values.iteration = index;
-    this.values.captured.fill(undefined);
+    if (this.context.slots > 0) this.values.captured.fill(undefined);
     this.next = 0;
     this.isInterrupted = false;
     this.failures = 0;

@@ -12,6 +12,7 @@ import { Lanes } from './http2/lanes.ts';
 import { Negotiation } from './negotiation.ts';
 import { NegotiatingClient } from './negotiating-client.ts';
 import { PooledClient } from './http1/pooled-client.ts';
+import { ReaderPool } from './http1/reader-pool.ts';
 
 export interface HttpContextOptions {
   readonly clock: Clock;
@@ -47,9 +48,11 @@ export function createHttpContext(options: HttpContextOptions): HttpContext {
   const settings: HttpSettings = { ...HTTP_DEFAULTS, ...options.http, tls: { ...TLS_DEFAULTS, ...options.tls } };
   const origins = new Origins();
   const deadlines = new Deadlines(clock);
+  const limits = { headBytesMax, bodyBytesMax };
   const shared: ConnectionShared = {
     clock,
-    limits: { headBytesMax, bodyBytesMax },
+    limits,
+    readers: new ReaderPool(limits),
     deadlines,
     readBuffer: Buffer.allocUnsafeSlow(READ_BUFFER_BYTES),
     dialer: new Dialer(settings, clock, isAllowed),

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /** Time, injected. Everything that waits or reads the time takes a `Clock`, so tests can own it. */
 export interface Clock {
   /** Microseconds since the Unix epoch, monotonic: a step of the system clock does not show here. */

@@ -3,6 +3,7 @@ import { BUCKETS, HIGHEST_US, highestOf, indexOf, lowestOf, middleOf } from './h
 /** Buckets allocated at first: 0 .. 1 ms, 8 KiB. A histogram grows only as far as its values reach: a coordinator holds one for every series of
  *  every open interval. */
 const INITIAL_BUCKETS = 1024;
+const BUCKETS_AT_A_TIME = 8;
 
 /** Counts of whole microseconds in HDR buckets, with exact count, sum, min and max beside them.
  *  Law: `add` is commutative and associative, and adding the parts equals recording everything in one place, bucket for bucket. */
@@ -42,6 +43,13 @@ export class Histogram {
     if (index < this.lowIndex) this.lowIndex = index;
     if (index > this.highIndex) this.reach(index);
     this.counts[index]!++;
+  }
+
+  /** Records `samples` durations of 0. */
+  recordZeros(samples: number): void {
+    if (samples === 0) return;
+    this.addTotals({ count: samples, sumUs: 0, minUs: 0, maxUs: 0, overflow: 0 });
+    this.addToBucket(0, samples);
   }
 
   add(other: Histogram): void {
@@ -106,9 +114,20 @@ export class Histogram {
     if (percentile <= 0) return this.minUs;
     const product = (Math.min(percentile, 100) / 100) * this.count;
     const rank = Math.max(1, Math.ceil(product - product * Number.EPSILON));
+    const { counts, highIndex } = this;
     let seen = 0;
-    for (let index = this.lowIndex; index <= this.highIndex; index++) {
-      seen += this.counts[index]!;
+    let index = this.lowIndex;
+    // Eight buckets at a time up to the one it lies in: a coordinator asks this of every batch, and one addition after the other takes four times as long.
+    for (let end = index + BUCKETS_AT_A_TIME; end <= highIndex + 1; end += BUCKETS_AT_A_TIME) {
+      const left = counts[index]! + counts[index + 1]! + (counts[index + 2]! + counts[index + 3]!);
+      const right = counts[index + 4]! + counts[index + 5]! + (counts[index + 6]! + counts[index + 7]!);
+      const after = seen + (left + right);
+      if (after >= rank) break;
+      seen = after;
+      index = end;
+    }
+    for (; index <= highIndex; index++) {
+      seen += counts[index]!;
       if (seen >= rank) return Math.min(highestOf(index), this.maxUs);
     }
     return this.maxUs;

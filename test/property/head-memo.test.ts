@@ -49,12 +49,14 @@ function bytesOf({ answer, flaw }: Arrival): Buffer {
   return bytes;
 }
 
+/** One buffer for all, as in an agent: behind what has come lies what came before. */
+const shared = Buffer.alloc(1_024);
+
 /** Everything that a reader says of one answer. */
 function read(reader: ResponseReader, one: Arrival, memo: HeadMemo | undefined): object {
   reader.begin(one.isHead, one.keepHead, true, memo);
   const bytes = bytesOf(one);
   const cuts = [...(one.cuts ?? []).filter((cut) => cut < bytes.length).sort((a, b) => a - b), bytes.length];
-  const shared = Buffer.alloc(1_024);
   const ends: number[] = [];
   let from = 0;
   for (const to of cuts) {
@@ -103,6 +105,29 @@ describe('a memo of heads', () => {
       memo.status = 299;
     }
     expect(reader.status).toBe(299);
+  });
+
+  test.each([0, 1])('no byte of it may differ, wherever it stands in what has come: from %i on', (from) => {
+    // Of every length, so that it ends at every place of a word.
+    for (const padding of ['', 'x', 'xx', 'xxx']) {
+      const head = `HTTP/1.1 200 OK\r\npadding: ${padding}\r\n\r\n`;
+      const reader = new HeadReader(1_000);
+      const memo = new HeadMemo();
+      const buffer = Buffer.alloc(1_024);
+      buffer.write(head, from, 'latin1');
+      const to = from + head.length;
+      for (let time = 0; time < 2; time++) {
+        reader.begin(false, memo);
+        reader.read(buffer, from, to);
+      }
+      for (let at = from; at < to; at++) {
+        expect(memo.matches(buffer, from, to)).toBe(true);
+        buffer[at]! ^= 1;
+        expect(memo.matches(buffer, from, to)).toBe(false);
+        buffer[at]! ^= 1;
+      }
+      expect(memo.matches(buffer, from, to - 1)).toBe(false);
+    }
   });
 
   test('rests where every head is another one, and tries again', () => {

@@ -47,6 +47,16 @@ describe('histogram', () => {
     expect(content(merged(split(all, 7)))).toEqual(content(recorded(all)));
   });
 
+  test('zeros recorded together are zeros recorded one by one, whatever is there', () => {
+    fc.assert(
+      fc.property(samples, fc.nat(500), (before, zeros) => {
+        const histogram = recorded(before);
+        histogram.recordZeros(zeros);
+        expect(content(histogram)).toEqual(content(recorded([...before, ...Array.from({ length: zeros }, () => 0)])));
+      }),
+    );
+  });
+
   test('a reset histogram is a new one', () => {
     fc.assert(
       fc.property(samples, samples, (before, after) => {

@@ -69,6 +69,19 @@ describe('a recorder', () => {
     });
   });
 
+  test('phases of no duration count like any other, in the interval that they came in', () => {
+    const recorder = new Recorder();
+    const step = recorder.step('browse', 'get', 'GET');
+    for (const blockedUs of [0, 0, 30])
+      step.request(exchange({ startedUs: 100, sentUs: 100 + blockedUs, firstByteUs: 200, endedUs: 200 }), 100, undefined);
+    const blocked = of(recorder.seal(), 'http_req_blocked').map(({ value }) => value);
+    expect(blocked).toMatchObject([{ count: 3, minUs: 0, maxUs: 30 }]);
+    expect(recorder.seal().trends).toEqual([]);
+    step.request(exchange({ startedUs: 300, sentUs: 300, firstByteUs: 400, endedUs: 400 }), 300, undefined);
+    expect(recorder.seal().trends.map(({ count }) => count)).toEqual(Array.from({ length: 8 }, () => 1));
+    expect(recorder.samples).toBe(32);
+  });
+
   test('failures are series of their own and never mixed into successes', () => {
     const recorder = new Recorder();
     const step = recorder.step('browse', 'get', 'GET');

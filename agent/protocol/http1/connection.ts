@@ -7,11 +7,13 @@ import type { Deadlines, Waiter } from './deadlines.ts';
 import { Dial, type DialOwner, type DialShared } from './dial.ts';
 import type { Proxy } from './proxy.ts';
 import { throughProxy } from './proxy-head.ts';
-import { ResponseReader, type ResponseLimits } from './reader.ts';
+import type { ReaderPool } from './reader-pool.ts';
+import type { ResponseLimits, ResponseReader } from './reader.ts';
 
 /** What all connections of an agent share. */
 export interface ConnectionShared extends DialShared {
   readonly limits: ResponseLimits;
+  readonly readers: ReaderPool;
   readonly deadlines: Deadlines;
   /** 0 for none. */
   readonly connectUs: number;
@@ -36,7 +38,6 @@ export class Connection implements Waiter, DialOwner {
   previous: Waiter | undefined = undefined;
 
   private readonly shared: ConnectionShared;
-  private readonly reader: ResponseReader;
   /** Requests over plain HTTP go to it whole. */
   private readonly proxy: Proxy | undefined;
   private readonly dial: Dial;
@@ -44,6 +45,8 @@ export class Connection implements Waiter, DialOwner {
   private pump: BodyPump | undefined = undefined;
   private exchange: Exchange | undefined = undefined;
   private onDone: ((exchange: Exchange) => void) | undefined = undefined;
+  /** From the first byte of a response to its last. */
+  private reader: ResponseReader | undefined = undefined;
   private reusableUntilUs = 0;
   /** When the request under way must have ended, whatever nearer deadline its phase has. */
   private totalUs = 0;
@@ -51,7 +54,6 @@ export class Connection implements Waiter, DialOwner {
   constructor(origin: Origin, shared: ConnectionShared, nowUs: number) {
     this.origin = origin;
     this.shared = shared;
-    this.reader = new ResponseReader(shared.limits);
     this.proxy = origin.isTls ? undefined : shared.dialer.proxy(origin);
     this.dial = new Dial(origin, shared, this, { protocols: ['http/1.1'], onBytes: this.takeBytes }, nowUs);
   }
@@ -99,9 +101,10 @@ export class Connection implements Waiter, DialOwner {
   }
 
   ended(nowUs: number): void {
-    if (this.exchange !== undefined) {
-      this.reader.end();
-      if (this.reader.isDone) {
+    const { reader } = this;
+    if (reader !== undefined) {
+      reader.end();
+      if (reader.isDone) {
         this.destroy();
         this.finish(undefined, nowUs);
         return;
@@ -126,7 +129,6 @@ export class Connection implements Waiter, DialOwner {
     exchange.sentUs = nowUs;
     exchange.bytesSent = head.length;
     if (this.shared.firstByteUs !== 0) this.expectBy(Math.min(this.totalUs, nowUs + this.shared.firstByteUs));
-    this.reader.begin(exchange.isHead, exchange.keepHeaders, exchange.keepBody, exchange.headMemo);
     const { socket } = this.dial;
     if (body === undefined) {
       socket.write(head, 'latin1');
@@ -168,7 +170,7 @@ export class Connection implements Waiter, DialOwner {
 
   /** The hot path: everything between a response in the kernel and the next request there. Reads the clock once. */
   private readonly takeBytes = (bytes: Buffer, byteCount: number): void => {
-    const { exchange, reader, shared } = this;
+    const { exchange, shared } = this;
     if (exchange === undefined) {
       // Nothing was asked: whatever this is, the next response could not be told from it.
       this.destroy();
@@ -179,6 +181,7 @@ export class Connection implements Waiter, DialOwner {
       exchange.firstByteUs = nowUs;
       if (shared.firstByteUs !== 0) this.expectBy(this.totalUs);
     }
+    const reader = (this.reader ??= this.beginReading(exchange));
     const end = reader.read(bytes, 0, byteCount);
     exchange.bytesReceived += end;
     if (reader.isDone) {
@@ -192,6 +195,12 @@ export class Connection implements Waiter, DialOwner {
       this.finish(reader.error, nowUs);
     }
   };
+
+  private beginReading(exchange: Exchange): ResponseReader {
+    const reader = this.shared.readers.take();
+    reader.begin(exchange.isHead, exchange.keepHeaders, exchange.keepBody, exchange.headMemo);
+    return reader;
+  }
 
   /** A response may overtake a long body; the rest of it is then still on its way out. */
   private isRequestSent(exchange: Exchange): boolean {
@@ -215,24 +224,32 @@ export class Connection implements Waiter, DialOwner {
       exchange.connectingUs = this.dial.connectingUs;
       exchange.tlsUs = this.dial.tlsUs;
     } else {
-      exchange.status = reader.status;
-      exchange.bodyBytes = reader.body.byteCount;
-      exchange.location = reader.head.location;
-      exchange.challenge = reader.head.challenge;
-      // A head that was cut off may have cut the last of them too.
-      if (reader.status !== 0) exchange.setCookies = reader.head.setCookies;
-      if (exchange.keepHeaders) exchange.responseHead = reader.head.text;
       if (exchange.body !== undefined) this.settleBody(exchange, exchange.body);
-      if (exchange.keepBody && error === undefined) {
-        exchange.responseBody = reader.body.result();
-        if (reader.head.contentEncoding !== '')
-          exchange.error = decodeBody(exchange, reader.head.contentEncoding, shared.limits.bodyBytesMax);
-      }
+      if (reader !== undefined) this.takeAnswer(exchange, reader);
       shared.bytesSent += exchange.bytesSent;
       shared.bytesReceived += exchange.bytesReceived;
     }
     if (error !== undefined) this.destroy();
     onDone(exchange);
+  }
+
+  /** What was read of it, whole or not, and with that its reader is free. */
+  private takeAnswer(exchange: Exchange, reader: ResponseReader): void {
+    const { limits, readers } = this.shared;
+    const { status, head, body } = reader;
+    exchange.status = status;
+    exchange.bodyBytes = body.byteCount;
+    exchange.location = head.location;
+    exchange.challenge = head.challenge;
+    // A head that was cut off may have cut the last of them too.
+    if (status !== 0) exchange.setCookies = head.setCookies;
+    if (exchange.keepHeaders) exchange.responseHead = head.text;
+    if (exchange.keepBody && exchange.error === undefined) {
+      exchange.responseBody = body.result();
+      if (head.contentEncoding !== '') exchange.error = decodeBody(exchange, head.contentEncoding, limits.bodyBytesMax);
+    }
+    this.reader = undefined;
+    readers.giveBack(reader);
   }
 
   /** What did not leave before the end was being sent until then. */
