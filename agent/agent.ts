@@ -15,7 +15,6 @@ import {
 import { createAllowList } from './allow-list.ts';
 import { Assignment, type AgentIdentity } from './assignment.ts';
 import { openControlStream, type ControlStream } from './control-client.ts';
-import { rehearseTls, type Rehearsal } from './rehearsal.ts';
 
 export interface AgentOptions extends AgentIdentity {
   /** HOST:PORT */
@@ -28,7 +27,6 @@ export interface AgentOptions extends AgentIdentity {
   readonly joinToken: string;
   /** What this machine was calibrated to. */
   readonly machineRate: MachineRate | undefined;
-  readonly rehearsal: Rehearsal;
   /** How long to look for coordinator and NATS at first before giving up. */
   readonly connectTimeoutMs: number;
 }
@@ -85,8 +83,6 @@ class Agent {
   /** What a coordinator must hear of the run, kept for one that comes back. */
   private finished: Finished | undefined;
   private choreDone: ChoreDone | undefined;
-  /** Once per process. */
-  private tlsRehearsed: Promise<number> | undefined;
   /** Since its stream broke in the middle of a run, until it is welcome again. */
   private alone: { readonly over: AbortController; readonly waiting: Promise<void> } | undefined;
 
@@ -196,8 +192,6 @@ class Agent {
     this.beat();
   }
 
-  private readonly rehearseTls = (): Promise<number> => (this.tlsRehearsed ??= rehearseTls(this.options.rehearsal, this.clock));
-
   private async prepare(assign: Assign): Promise<void> {
     const { runId } = assign;
     const { stream } = this;
@@ -206,7 +200,7 @@ class Agent {
     this.move('assigned');
     try {
       const isAllowed = createAllowList(this.options.allow);
-      const assignment = await Assignment.prepare(assign, this.options, this.plane, this.clock, isAllowed, this.rehearseTls);
+      const assignment = await Assignment.prepare(assign, this.options, this.plane, this.clock, isAllowed);
       if (this.stream !== stream) {
         // Whoever asked for it is gone, and has forgotten this agent.
         await assignment.release();

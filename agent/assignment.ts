@@ -48,7 +48,6 @@ export class Assignment {
     plane: ResultsPlane,
     clock: Clock,
     isAllowed: AllowList,
-    rehearseTls: () => Promise<unknown>,
   ): Promise<Assignment> {
     const { runId, workloadHash } = assign;
     if (assign.plan === undefined) throw new TypeError('an assignment carries a plan');
@@ -57,7 +56,6 @@ export class Assignment {
     const workload = decodeWorkload(await plane.getWorkload(workloadHash), workloadHash);
     const obstacle = tooFewFiles(plan, epochs, identity.agentId, workload.http.connections, openFilesMax());
     if (obstacle !== undefined) throw new AppError('AGENT_REFUSED', obstacle);
-    if (workload.target.startsWith('https:')) await rehearseTls();
     const storedFiles = await StoredFiles.fetch(workload, (hash) => plane.getBlob(hash));
     let engine: Engine | undefined;
     const outbox = new Outbox(async (sequence, sealed) => {

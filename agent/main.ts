@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { AppError, createLog, DEFAULTS, EXIT_CODES, systemClock } from '../shared/base/index.ts';
+import { AppError, createLog, DEFAULTS, EXIT_CODES, rehearsalSetting, systemClock } from '../shared/base/index.ts';
 import { ID_PATTERN } from '../shared/wire/index.ts';
 import { runAgent, type AgentOptions } from './agent.ts';
 import { calibratedRate } from './calibrated-rate.ts';
 import { catchStrays } from './catch-strays.ts';
-import { parseRehearsal, rehearse } from './rehearsal.ts';
+import { rehearse } from './rehearsal.ts';
 import { keepCompiledCode } from './settle-heap.ts';
 
 /** The agent process: one engine. Its options come as one JSON object in `MUSTER_AGENT_OPTIONS`, put there by the `muster agent` and
@@ -28,8 +28,9 @@ catchStrays(log);
 
 try {
   const given = options();
+  const rehearsal = rehearsalSetting();
   keepCompiledCode();
-  if (!ending.signal.aborted) await rehearse(given.rehearsal, systemClock);
+  if (!ending.signal.aborted) await rehearse(rehearsal, systemClock);
   await runAgent(given, systemClock, log, ending.signal);
   process.exitCode = EXIT_CODES.passed.code;
 } catch (thrown) {
@@ -57,7 +58,6 @@ function options(): AgentOptions {
     allow: given.allow ?? [],
     joinToken: given.joinToken ?? '',
     machineRate: calibratedRate(log),
-    rehearsal: parseRehearsal(process.env['MUSTER_REHEARSAL'] ?? 'on'),
     connectTimeoutMs: given.connectTimeoutMs ?? 30_000,
   };
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { AppError, type Clock } from '../shared/base/index.ts';
+import type { Clock, Rehearsal } from '../shared/base/index.ts';
 import { HTTP_DEFAULTS, TLS_DEFAULTS, type Capture, type Check, type Load, type Plan, type Workload } from '../shared/plan/index.ts';
 import { encodeBatch } from '../shared/wire/index.ts';
 import { Engine } from './engine.ts';
@@ -14,36 +14,36 @@ import { REHEARSAL_IDENTITY } from './rehearsal-identity.ts';
  *  because what was compiled for the first load only is thrown away and compiled again when the second one looks different. A short
  *  rehearsal is one round: no code runs for the first time under load, but little of it is compiled. */
 const ROUNDS = {
-  on: [
-    ['plain', closed(200_000)],
-    ['plain', open(300_000)],
-    ['step', closed(200_000)],
-    ['function', closed(400_000)],
-    ['plain', closed(200_000)],
-    ['plain', open(500_000)],
-    ['step', closed(200_000)],
-    ['plain', closed(200_000)],
-    ['plain', open(1_500_000)],
-  ],
-  short: [['plain', open(100_000)]],
-  off: [],
-} as const satisfies Readonly<Record<string, Rounds>>;
-/** Over TLS, for agents that have rehearsed everything else: enough for the first arrivals to be punctual, on a busy machine too, where an
- *  open load hardly gets past its handshakes. More of it counts as CPU of
- *  the run that waits for it, and a closed load makes the saturated one that follows no quicker, but slower. */
-const TLS_ROUNDS: Rounds = [
-  ['plain', counted(160)],
-  ['plain', open(150_000)],
-  ['step', open(100_000)],
-];
+  on: {
+    // First, so that compiled code has met both kinds of sockets when the rounds that count begin: had plain ones been all, the first load
+    // over TLS would throw it away. Enough of it for first arrivals to be punctual; more makes a saturated load over TLS no quicker.
+    https: [
+      ['plain', counted(160)],
+      ['plain', open(150_000)],
+      ['step', open(100_000)],
+    ],
+    http: [
+      ['plain', closed(200_000)],
+      ['plain', open(300_000)],
+      ['step', closed(200_000)],
+      ['function', closed(400_000)],
+      ['plain', closed(200_000)],
+      ['plain', open(500_000)],
+      ['step', closed(200_000)],
+      ['plain', closed(200_000)],
+      ['plain', open(1_500_000)],
+    ],
+  },
+  short: { https: [], http: [['plain', open(100_000)]] },
+  off: { https: [], http: [] },
+} as const satisfies Readonly<Record<Rehearsal, Readonly<Record<Scheme, Rounds>>>>;
 
+type Scheme = 'https' | 'http';
 type Rounds = readonly (readonly [Act, Load])[];
 
 /** What an iteration does: a bare request, a step whose answer is looked at, or a function. */
 type Act = 'plain' | 'step' | 'function';
 
-/** How much an agent rehearses: some four seconds, a tenth of a second of load, or not at all. */
-export type Rehearsal = keyof typeof ROUNDS;
 /** Short, so that sealing is rehearsed too. */
 const INTERVAL_MS = 10;
 const TIMEOUT_MS = 1_000;
@@ -84,26 +84,15 @@ server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port
 /** Kept for the life of the process: code that was compiled for the shapes of objects is thrown away with the last object of that shape. */
 const rehearsed: Engine[] = [];
 
-/** Reads a setting. Throws CONFIG_INVALID for what is none. */
-export function parseRehearsal(text: string): Rehearsal {
-  if (!Object.hasOwn(ROUNDS, text))
-    throw new AppError('CONFIG_INVALID', `MUSTER_REHEARSAL=${text}: expected ${Object.keys(ROUNDS).join(', ')}`);
-  return text as Rehearsal;
-}
-
 /** Once per process. Returns how many requests were answered. */
-export function rehearse(rehearsal: Rehearsal, clock: Clock): Promise<number> {
-  return playAll(ROUNDS[rehearsal], undefined, clock);
+export async function rehearse(rehearsal: Rehearsal, clock: Clock): Promise<Readonly<Record<Scheme, number>>> {
+  const rounds = ROUNDS[rehearsal];
+  return { https: await playAll('https', rounds.https, clock), http: await playAll('http', rounds.http, clock) };
 }
 
-/** The same over TLS, once per process and before its first run that needs it: where there is no TLS, code that was compiled for two kinds of
- *  sockets would only be slower. Nothing, unless the agent rehearses in full. */
-export function rehearseTls(rehearsal: Rehearsal, clock: Clock): Promise<number> {
-  return playAll(rehearsal === 'on' ? TLS_ROUNDS : [], REHEARSAL_IDENTITY, clock);
-}
-
-async function playAll(rounds: Rounds, identity: typeof REHEARSAL_IDENTITY | undefined, clock: Clock): Promise<number> {
+async function playAll(scheme: Scheme, rounds: Rounds, clock: Clock): Promise<number> {
   if (rounds.length === 0) return 0;
+  const identity = scheme === 'https' ? REHEARSAL_IDENTITY : undefined;
   const workerData = { answers: ANSWERS, lastAnswer: LAST_ANSWER, keptAnswers: KEPT_ANSWERS, identity };
   const server = new Worker(SERVER, { eval: true, workerData });
   // Results are written while requests are: the sockets below both then meet strings and bytes, those read on the spot and those not.
@@ -112,7 +101,6 @@ async function playAll(rounds: Rounds, identity: typeof REHEARSAL_IDENTITY | und
     const [port] = (await once(server, 'message')) as [number];
     plane.connect(port, '127.0.0.1');
     let completed = 0;
-    const scheme = identity === undefined ? 'http' : 'https';
     for (const [act, load] of rounds) completed += await play(act, load, scheme, port, plane, clock);
     return completed;
   } finally {
@@ -160,7 +148,7 @@ function open(durationUs: number): Load {
 }
 
 /** Returns how many iterations it completed. */
-async function play(act: Act, load: Load, scheme: string, port: number, plane: Socket, clock: Clock): Promise<number> {
+async function play(act: Act, load: Load, scheme: Scheme, port: number, plane: Socket, clock: Clock): Promise<number> {
   const plan: Plan = {
     name: 'rehearsal',
     seed: 0,

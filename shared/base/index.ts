@@ -4,6 +4,7 @@ export * from './errors.ts';
 export * from './limits.ts';
 export * from './log.ts';
 export * from './make-folders.ts';
+export * from './rehearsal-setting.ts';
 export * from './suggest.ts';
 export * from './units.ts';
 export * from './version.ts';
