@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { createLog, DEFAULTS, EXIT_CODES, parseBytes, systemClock } from '../../shared/base/index.ts';
+import { createLog, DEFAULTS, EXIT_CODES, parseBytes, reasonOf, rehearsalSetting, systemClock, type Log } from '../../shared/base/index.ts';
 import { STREAM_DEFAULTS } from '../../shared/wire/index.ts';
 import { proveWritable } from '../fetch-bundle.ts';
+import { rehearse } from '../rehearsal.ts';
 import { serveCoordinator } from '../serve.ts';
 import {
   drainOption,
@@ -48,21 +49,36 @@ export function coordinatorCommand(exit: Exit): Command {
     .addOption(drainOption())
     .action(async ({ listen, nats, runsDir, joinToken, streamBytes, streamAge, replicas, drainTimeout }: Flags) => {
       const log = createLog('coordinator');
+      const rehearsal = rehearsalSetting();
       // Better now than when somebody's run is to be written.
       await proveWritable(runsDir);
       const stream = { bytesMax: streamBytes, ageMaxMs: streamAge, replicas };
       const options = { natsUrl: nats, runsDir, joinToken, stream, drainTimeoutMs: drainTimeout, takesUp: true };
       const coordinator = await serveCoordinator(listen, options, systemClock, log);
       log.info({ listen, port: coordinator.port, nats }, 'coordinator is up');
-      await new Promise<void>((resolve) => {
+      const ending = new AbortController();
+      const ended = new Promise<void>((resolve) => {
         untilSignal((signal) => {
           log.info({ signal }, 'ending');
+          ending.abort();
           resolve();
         });
       });
+      if (rehearsal === 'on') await rehearseOrSay(ending.signal, log);
+      await ended;
       await coordinator.close();
       exit(EXIT_CODES.passed.code);
     });
+}
+
+/** What cannot be rehearsed will do without. */
+async function rehearseOrSay(signal: AbortSignal, log: Log): Promise<void> {
+  try {
+    const samples = await rehearse(signal);
+    log.debug({ samples }, 'rehearsed');
+  } catch (thrown) {
+    log.warn({ reason: reasonOf(thrown) }, 'cannot rehearse');
+  }
 }
 
 function bytes(text: string): number {

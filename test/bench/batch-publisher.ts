@@ -62,6 +62,11 @@ export class BatchPublisher {
     }
   }
 
+  /** Nothing more is sent or heard of. */
+  close(): Promise<void> {
+    return this.connection.close();
+  }
+
   private send({ runId, agent, incarnation, sequence, bytes, reply }: Unacknowledged): void {
     const id = headers();
     id.set('Nats-Msg-Id', batchMessageId(runId, agent, incarnation, sequence));

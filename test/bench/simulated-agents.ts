@@ -2,6 +2,7 @@
  *  the protocol, and publishes what an agent's recorder would have measured. Its parent tells it what to be in `SIMULATED_AGENTS`. */
 import { systemClock, VERSION } from '../../shared/base/index.ts';
 import { encodeBatch, ledgerToWire, type CoordinatorMessage } from '../../shared/wire/index.ts';
+import type { BatchKey } from '../../shared/stats/index.ts';
 import { AgentBatches, HEALTH, sampleLedgers, TRENDS } from './agent-batches.ts';
 import { BatchPublisher } from './batch-publisher.ts';
 import { ControlStream } from './control-stream.ts';
@@ -34,6 +35,9 @@ const SAMPLES_PER_BATCH = SAMPLES * TRENDS;
 /** Different contents of a batch; agents take them in turn. */
 const POOL = 64;
 const TICK_MS = 5;
+/** Batches published to nobody before the first agent joins. */
+const REHEARSED = 3_000;
+const REHEARSED_AT_A_TIME = 50;
 const INCARNATION = 'c0ffee00';
 
 const options = JSON.parse(process.env['SIMULATED_AGENTS'] ?? '{}') as SimulationOptions;
@@ -41,6 +45,7 @@ const pool = Array.from({ length: POOL }, (_, seed) => {
   const agent = new AgentBatches(seed, 'agent');
   return { first: body(agent), later: body(agent) };
 });
+await rehearse();
 const publisher = await BatchPublisher.connect(options.natsUrl);
 const count = options.to - options.from;
 let joined = 0;
@@ -52,6 +57,30 @@ let lateMaxMs = 0;
 /** A batch but for what tells one from another; messages that follow each other are one message. */
 function body(agent: AgentBatches): Uint8Array {
   return encodeBatch({ key: { agent: '', incarnation: '', sequence: 0 }, ...agent.next(SAMPLES, false), ledgers: [] });
+}
+
+/** Agents rehearse before they join. These do too, so that they do not take the cores from what is measured while their code is compiled. */
+async function rehearse(): Promise<void> {
+  const nobody = await BatchPublisher.connect(options.natsUrl);
+  for (let sequence = 0; sequence < REHEARSED; sequence++) {
+    const key = { agent: 'rehearsal', incarnation: INCARNATION, sequence };
+    nobody.publish({ runId: 'rehearsal', ...key, bytes: contentsOf(key, sequence, false) }, () => undefined);
+    if (sequence % REHEARSED_AT_A_TIME === 0) await systemClock.sleep(TICK_MS);
+  }
+  await nobody.close();
+}
+
+/** The batch of one interval. */
+function contentsOf(key: BatchKey, seed: number, isFinal: boolean): Uint8Array {
+  const contents = pool[seed % POOL];
+  if (contents === undefined) throw new Error('an empty pool');
+  const { sequence } = key;
+  const own = encodeBatch({
+    ...{ key, intervalIndex: sequence, intervalCount: 1, isFinal, ledgers: sampleLedgers(SAMPLES, sequence + 1) },
+    ...{ defines: [], trends: [], counters: [], rates: [], gauges: [] },
+    ...{ samplesRecorded: SAMPLES_PER_BATCH * (sequence + 1), health: HEALTH, epochs: 1 },
+  });
+  return Buffer.concat([sequence === 0 ? contents.first : contents.later, own]);
 }
 
 function report(said: SimulationReport): void {
@@ -132,16 +161,8 @@ class SimulatedAgent {
   }
 
   private publish(sequence: number): void {
-    const contents = pool[(this.number + sequence) % POOL];
-    if (contents === undefined) throw new Error('an empty pool');
     const key = { agent: this.id, incarnation: INCARNATION, sequence };
-    const isFinal = sequence === options.seconds - 1;
-    const own = encodeBatch({
-      ...{ key, intervalIndex: sequence, intervalCount: 1, isFinal, ledgers: this.ledgers(sequence + 1) },
-      ...{ defines: [], trends: [], counters: [], rates: [], gauges: [] },
-      ...{ samplesRecorded: SAMPLES_PER_BATCH * (sequence + 1), health: HEALTH, epochs: 1 },
-    });
-    const bytes = Buffer.concat([sequence === 0 ? contents.first : contents.later, own]);
+    const bytes = contentsOf(key, this.number + sequence, sequence === options.seconds - 1);
     publisher.publish({ runId: this.runId, ...key, bytes }, this.onStored);
   }
 
