@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { AppError, createLog, DEFAULTS, EXIT_CODES, rehearsalSetting, systemClock } from '../shared/base/index.ts';
+import { AppError, createLog, DEFAULTS, EXIT_CODES, reasonOf, rehearsalSetting, systemClock } from '../shared/base/index.ts';
 import { ID_PATTERN } from '../shared/wire/index.ts';
 import { runAgent, type AgentOptions } from './agent.ts';
 import { calibratedRate } from './calibrated-rate.ts';
@@ -30,7 +30,11 @@ try {
   const given = options();
   const rehearsal = rehearsalSetting();
   keepCompiledCode();
-  if (!ending.signal.aborted) await rehearse(rehearsal, systemClock);
+  if (!ending.signal.aborted) {
+    await rehearse(rehearsal, systemClock).catch((thrown: unknown) => {
+      log.warn({ reason: reasonOf(thrown) }, 'cannot rehearse: less punctual in the first seconds of load');
+    });
+  }
   await runAgent(given, systemClock, log, ending.signal);
   process.exitCode = EXIT_CODES.passed.code;
 } catch (thrown) {

@@ -55,7 +55,7 @@ export class Recorder {
       switch (one.kind) {
         case 'trend': {
           const { histogram } = one;
-          if (one.zeros > 0) histogram.recordZeros(one.zeros);
+          histogram.recordZeros(one.zeros);
           one.zeros = 0;
           if (histogram.count === 0) break;
           const { count, sumUs, minUs, maxUs, overflow } = histogram;

@@ -136,6 +136,11 @@ export class Coordinator {
     return this.bundleDir(runId);
   }
 
+  /** A run is under way. */
+  get isBusy(): boolean {
+    return [...this.runs.values()].some(({ entry }) => entry.exitCode === undefined);
+  }
+
   /** Stops every run and waits for their verdicts. */
   async endRuns(): Promise<void> {
     for (const { run, entry } of this.runs.values())

@@ -21,21 +21,21 @@ const PLAN: Plan = { name: 'rehearsal', seed: 0, intervalMs: INTERVAL_MS, scenar
 
 /** Code that runs for the first time is slow, and a fleet of thousands sends its first intervals all at once: they would pile up while the
  *  merge is compiled. So a coordinator that nobody needs yet merges the batches of a fleet that is not there, into a bundle that goes away
- *  again; what waits for the loop waits for one batch at most. Returns how many samples it merged: fewer when `signal` ends it.
+ *  again. It asks `isNeeded` before each batch, gives the loop a turn after it, and ends when it is. Returns how many samples it merged.
  *  Rejects when the bundle cannot be written. */
-export async function rehearse(signal: AbortSignal): Promise<number> {
+export async function rehearse(isNeeded: () => boolean): Promise<number> {
   const dir = await mkdtemp(join(tmpdir(), 'muster-rehearsal-'));
   try {
     const bundle = await BundleWriter.open(dir, 0);
-    const merged = await mergeAll(bundle, signal);
-    await bundle.close();
-    return merged;
+    const samples = await mergeAll(bundle, isNeeded).finally(() => bundle.close());
+    if (bundle.failure !== undefined) throw new Error(bundle.failure);
+    return samples;
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-async function mergeAll(bundle: BundleWriter, signal: AbortSignal): Promise<number> {
+async function mergeAll(bundle: BundleWriter, isNeeded: () => boolean): Promise<number> {
   const collector = new Collector(PLAN, [], bundle, createLog('rehearsal', 'silent'));
   const agents = Array.from({ length: AGENTS }, (_, number) => `rehearsal-${number}`);
   const contents = Array.from({ length: KINDS }, (_, kind) => trends(kind));
@@ -43,7 +43,7 @@ async function mergeAll(bundle: BundleWriter, signal: AbortSignal): Promise<numb
   let kind = 0;
   for (let interval = 0; interval < INTERVALS; interval++) {
     for (const agent of agents) {
-      if (signal.aborted) return collector.samples.merged;
+      if (isNeeded()) return collector.samples.merged;
       collector.add(decodeBatch(encodeBatch(batch(agent, interval, contents[kind++ % KINDS] ?? []))));
       await turnOfTheLoop();
     }

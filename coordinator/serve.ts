@@ -5,6 +5,8 @@ import { openServer } from './rpc/server.ts';
 export interface ServingCoordinator {
   /** Where it listens. */
   readonly port: number;
+  /** A run is under way. */
+  readonly isBusy: boolean;
   /** Stops every run, waits for their verdicts, then closes. */
   close(): Promise<void>;
 }
@@ -19,6 +21,9 @@ export async function serveCoordinator(listen: string, options: CoordinatorOptio
     coordinator.takeUp();
     return {
       port: server.port,
+      get isBusy() {
+        return coordinator.isBusy;
+      },
       close: async () => {
         await coordinator.endRuns();
         await server.close();

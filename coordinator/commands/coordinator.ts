@@ -64,7 +64,7 @@ export function coordinatorCommand(exit: Exit): Command {
           resolve();
         });
       });
-      if (rehearsal === 'on') await rehearseOrSay(ending.signal, log);
+      if (rehearsal === 'on') await rehearseOrSay(() => ending.signal.aborted || coordinator.isBusy, log);
       await ended;
       await coordinator.close();
       exit(EXIT_CODES.passed.code);
@@ -72,9 +72,9 @@ export function coordinatorCommand(exit: Exit): Command {
 }
 
 /** What cannot be rehearsed will do without. */
-async function rehearseOrSay(signal: AbortSignal, log: Log): Promise<void> {
+async function rehearseOrSay(isNeeded: () => boolean, log: Log): Promise<void> {
   try {
-    const samples = await rehearse(signal);
+    const samples = await rehearse(isNeeded);
     log.debug({ samples }, 'rehearsed');
   } catch (thrown) {
     log.warn({ reason: reasonOf(thrown) }, 'cannot rehearse');

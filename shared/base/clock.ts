@@ -1,3 +1,4 @@
+// Not the global one: that is looked up through a getter, every time, and the time is asked for twice a request.
 import { performance } from 'node:perf_hooks';
 
 /** Time, injected. Everything that waits or reads the time takes a `Clock`, so tests can own it. */

@@ -72,7 +72,7 @@ export class Histogram {
     }
   }
 
-  /** Adds `samples` to one bucket without touching the totals: for decoders. */
+  /** Adds `samples` to one bucket without touching the totals: for decoders, and for what counts by bucket. */
   addToBucket(index: number, samples: number): void {
     if (index < this.lowIndex) this.lowIndex = index;
     if (index > this.highIndex) this.reach(index);

@@ -35,7 +35,7 @@ const SAMPLES_PER_BATCH = SAMPLES * TRENDS;
 /** Different contents of a batch; agents take them in turn. */
 const POOL = 64;
 const TICK_MS = 5;
-/** Batches published to nobody before the first agent joins. */
+/** Batches published before the first agent joins, to a subject that no stream keeps. */
 const REHEARSED = 3_000;
 const REHEARSED_AT_A_TIME = 50;
 const INCARNATION = 'c0ffee00';
@@ -64,15 +64,15 @@ async function rehearse(): Promise<void> {
   const nobody = await BatchPublisher.connect(options.natsUrl);
   for (let sequence = 0; sequence < REHEARSED; sequence++) {
     const key = { agent: 'rehearsal', incarnation: INCARNATION, sequence };
-    nobody.publish({ runId: 'rehearsal', ...key, bytes: contentsOf(key, sequence, false) }, () => undefined);
+    nobody.publish({ runId: 'no.run', ...key, bytes: batchOf(key, sequence, false) }, () => undefined);
     if (sequence % REHEARSED_AT_A_TIME === 0) await systemClock.sleep(TICK_MS);
   }
   await nobody.close();
 }
 
-/** The batch of one interval. */
-function contentsOf(key: BatchKey, seed: number, isFinal: boolean): Uint8Array {
-  const contents = pool[seed % POOL];
+/** The batch of one interval. `place`: of its contents in the pool. */
+function batchOf(key: BatchKey, place: number, isFinal: boolean): Uint8Array {
+  const contents = pool[place % POOL];
   if (contents === undefined) throw new Error('an empty pool');
   const { sequence } = key;
   const own = encodeBatch({
@@ -162,7 +162,7 @@ class SimulatedAgent {
 
   private publish(sequence: number): void {
     const key = { agent: this.id, incarnation: INCARNATION, sequence };
-    const bytes = contentsOf(key, this.number + sequence, sequence === options.seconds - 1);
+    const bytes = batchOf(key, this.number + sequence, sequence === options.seconds - 1);
     publisher.publish({ runId: this.runId, ...key, bytes }, this.onStored);
   }
 

@@ -1,28 +1,43 @@
-import { readdir } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { expect, it } from 'vitest';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { rehearse } from '../../coordinator/rehearsal.ts';
 
-const folders = async (): Promise<string[]> => (await readdir(tmpdir())).filter((name) => name.startsWith('muster-rehearsal-'));
+let dir = '';
 
-it('merges every sample of a fleet that is not there, and leaves nothing behind', async () => {
-  const before = await folders();
-  // 1,500 batches of 8 trends of 100 samples.
-  expect(await rehearse(new AbortController().signal)).toBe(1_200_000);
-  expect(await folders()).toEqual(before);
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'muster-test-'));
+  vi.stubEnv('TMPDIR', dir);
 });
 
-it('ends when it is told to, and lets whoever waits for the loop have it in between', async () => {
-  const before = await folders();
-  const ending = new AbortController();
-  const rehearsal = rehearse(ending.signal);
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(dir, { recursive: true, force: true });
+});
+
+it('merges every sample of a fleet that is not there, and leaves nothing behind', async () => {
+  // 1,500 batches of 8 trends of 100 samples.
+  expect(await rehearse(() => false)).toBe(1_200_000);
+  expect(await readdir(dir)).toEqual([]);
+});
+
+it('ends when it is needed, and lets whoever waits for the loop have it between two batches', async () => {
   let turns = 0;
-  const take = (): void => {
-    if (++turns === 50) ending.abort();
-    else setImmediate(take);
+  const count = (): void => {
+    turns++;
+    counting = setImmediate(count);
   };
-  setImmediate(take);
-  expect(await rehearsal).toBeLessThan(1_200_000);
-  expect(turns).toBe(50);
-  expect(await folders()).toEqual(before);
+  let counting = setImmediate(count);
+  const asked: number[] = [];
+  const samples = await rehearse(() => asked.push(turns) > 10);
+  clearImmediate(counting);
+  expect(samples).toBe(10 * 800);
+  expect(asked).toEqual([...new Set(asked)]);
+  expect(await readdir(dir)).toEqual([]);
+});
+
+it('says so when it cannot write', async () => {
+  vi.stubEnv('TMPDIR', join(dir, 'nowhere'));
+  await expect(rehearse(() => false)).rejects.toThrow('ENOENT');
 });
