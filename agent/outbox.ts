@@ -1,8 +1,8 @@
 import type { Clock } from '../shared/base/index.ts';
 import {
   addEncoded,
-  encodeHistogram,
   Histogram,
+  sliceOf,
   type Batch,
   type CounterSlice,
   type RateSlice,
@@ -202,8 +202,7 @@ function addTrends(a: TrendSlice, b: TrendSlice): TrendSlice {
     addEncoded(slice.histogram, sum);
     sum.addTotals(slice);
   }
-  const { count, sumUs, minUs, maxUs, overflow } = sum;
-  return { series: a.series, histogram: encodeHistogram(sum), count, sumUs, minUs, maxUs, overflow };
+  return sliceOf(a.series, sum);
 }
 
 function bySeries<S extends { readonly series: number }>(earlier: readonly S[], later: readonly S[], add: (a: S, b: S) => S): S[] {

@@ -1,7 +1,7 @@
 import { SERIES_MAX } from '../shared/base/index.ts';
 import {
-  encodeHistogram,
   Histogram,
+  sliceOf,
   type MetricKind,
   type Batch,
   type CounterSlice,
@@ -58,8 +58,7 @@ export class Recorder {
           histogram.recordZeros(one.zeros);
           one.zeros = 0;
           if (histogram.count === 0) break;
-          const { count, sumUs, minUs, maxUs, overflow } = histogram;
-          trends.push({ series: one.number, histogram: encodeHistogram(histogram), count, sumUs, minUs, maxUs, overflow });
+          trends.push(sliceOf(one.number, histogram));
           histogram.reset();
           break;
         }
@@ -318,9 +317,9 @@ export class StepRecorder {
 function recordPhases(outcome: Outcome, exchange: Exchange): number {
   const { startedUs, sentUs, firstByteUs, endedUs, connectingUs, tlsUs, sendingUs } = exchange;
   if (sentUs === 0) {
-    recordOftenZero(outcome.blocked, endedUs - startedUs);
-    if (connectingUs > 0) recordOftenZero(outcome.connecting, connectingUs);
-    if (tlsUs > 0) recordOftenZero(outcome.tls, tlsUs);
+    outcome.blocked.histogram.record(endedUs - startedUs);
+    if (connectingUs > 0) outcome.connecting.histogram.record(connectingUs);
+    if (tlsUs > 0) outcome.tls.histogram.record(tlsUs);
     return 1 + Number(connectingUs > 0) + Number(tlsUs > 0);
   }
   recordOftenZero(outcome.blocked, sentUs - startedUs);

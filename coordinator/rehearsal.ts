@@ -5,7 +5,7 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { createLog } from '../shared/base/index.ts';
 import type { Plan } from '../shared/plan/index.ts';
 import { BundleWriter } from '../shared/report/index.ts';
-import { encodeHistogram, Histogram, type Batch, type SeriesDefinition, type TrendSlice } from '../shared/stats/index.ts';
+import { Histogram, sliceOf, type Batch, type SeriesDefinition, type TrendSlice } from '../shared/stats/index.ts';
 import { decodeBatch, encodeBatch } from '../shared/wire/index.ts';
 import { Collector } from './collector.ts';
 
@@ -67,8 +67,7 @@ function trends(kind: number): TrendSlice[] {
   return numbersOf('trend').map((series) => {
     const histogram = new Histogram();
     for (let i = 0; i < SAMPLES; i++) histogram.record((1 + series) * (100 + ((i * (2 * kind + 1) * 7_919) % 10_007)));
-    const { count, sumUs, minUs, maxUs, overflow } = histogram;
-    return { series, histogram: encodeHistogram(histogram), count, sumUs, minUs, maxUs, overflow };
+    return sliceOf(series, histogram);
   });
 }
 

@@ -117,7 +117,7 @@ export class Histogram {
     const { counts, highIndex } = this;
     let seen = 0;
     let index = this.lowIndex;
-    // Eight buckets at a time up to the one it lies in: a coordinator asks this of every batch, and one addition after the other takes four times as long.
+    // Eight buckets at a time up to the one it lies in: a coordinator asks this of every batch, and one addition after the other takes two and a half times as long.
     for (let end = index + BUCKETS_AT_A_TIME; end <= highIndex + 1; end += BUCKETS_AT_A_TIME) {
       const left = counts[index]! + counts[index + 1]! + (counts[index + 2]! + counts[index + 3]!);
       const right = counts[index + 4]! + counts[index + 5]! + (counts[index + 6]! + counts[index + 7]!);

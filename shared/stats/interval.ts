@@ -1,3 +1,5 @@
+import { encodeHistogram } from './hdr-codec.ts';
+import type { Histogram } from './histogram.ts';
 import type { AgentLedger } from './ledger.ts';
 import type { MetricKind } from './metrics.ts';
 import type { Tags } from './series.ts';
@@ -49,6 +51,12 @@ export interface TrendSlice {
   readonly minUs: number;
   readonly maxUs: number;
   readonly overflow: number;
+}
+
+/** What a histogram holds, as a batch carries it. */
+export function sliceOf(series: number, histogram: Histogram): TrendSlice {
+  const { count, sumUs, minUs, maxUs, overflow } = histogram;
+  return { series, histogram: encodeHistogram(histogram), count, sumUs, minUs, maxUs, overflow };
 }
 
 export interface CounterSlice {

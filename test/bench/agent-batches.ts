@@ -1,7 +1,7 @@
 import { newExchange, type Exchange } from '../../agent/protocol/index.ts';
 import type { SealedInterval } from '../../agent/outbox.ts';
 import { Recorder } from '../../agent/recorder.ts';
-import { encodeHistogram, Histogram, type Health, type ScenarioLedger, type TrendSlice } from '../../shared/stats/index.ts';
+import { Histogram, sliceOf, type Health, type ScenarioLedger, type TrendSlice } from '../../shared/stats/index.ts';
 import { QUIET_HEALTH } from '../support/intervals.ts';
 
 /** Two scenarios of one step: 8 trends a step and 2 a scenario, 20 in all. */
@@ -73,8 +73,7 @@ export class AgentBatches {
   private spread(slice: TrendSlice): TrendSlice {
     const histogram = new Histogram();
     for (let i = 0; i < slice.count; i++) histogram.record(8_000 * this.random());
-    const { count, sumUs, minUs, maxUs, overflow } = histogram;
-    return { series: slice.series, histogram: encodeHistogram(histogram), count, sumUs, minUs, maxUs, overflow };
+    return sliceOf(slice.series, histogram);
   }
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { encodeHistogram, Histogram, Rollup, selectValue, seriesKey } from '../../shared/stats/index.ts';
+import { Histogram, Rollup, selectValue, seriesKey, sliceOf } from '../../shared/stats/index.ts';
 import type { Batch, MergedInterval, Series, SeriesDefinition, SeriesValue, TrendSlice } from '../../shared/stats/index.ts';
 
 const DEFINES: readonly SeriesDefinition[] = [
@@ -225,8 +225,7 @@ function batchOf(agent: number, index: number, { a, b, passes, fails, vus }: Mea
 }
 
 function slice(values: readonly number[]): TrendSlice {
-  const { count, sumUs, minUs, maxUs, overflow } = trend(values);
-  return { series: 0, histogram: encodeHistogram(trend(values)), count, sumUs, minUs, maxUs, overflow };
+  return sliceOf(0, trend(values));
 }
 
 function trend(values: readonly number[]): Histogram {

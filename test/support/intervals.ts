@@ -1,12 +1,5 @@
 import type { SealedInterval } from '../../agent/outbox.ts';
-import {
-  encodeHistogram,
-  Histogram,
-  type Health,
-  type ScenarioLedger,
-  type SeriesDefinition,
-  type TrendSlice,
-} from '../../shared/stats/index.ts';
+import { Histogram, sliceOf, type Health, type ScenarioLedger, type SeriesDefinition, type TrendSlice } from '../../shared/stats/index.ts';
 
 /** An agent that had nothing to complain about. */
 export const QUIET_HEALTH: Health = {
@@ -51,8 +44,7 @@ export function sealedInterval(intervalIndex: number, parts: Partial<SealedInter
 export function trendSlice(series: number, durationsUs: readonly number[]): TrendSlice {
   const histogram = new Histogram();
   for (const us of durationsUs) histogram.record(us);
-  const { count, sumUs, minUs, maxUs, overflow } = histogram;
-  return { series, histogram: encodeHistogram(histogram), count, sumUs, minUs, maxUs, overflow };
+  return sliceOf(series, histogram);
 }
 
 export function scenarioLedger(

@@ -21,7 +21,7 @@ export class ReaderPool {
   }
 
   giveBack(reader: ResponseReader): void {
-    // A body may be long, and it may be long until it is taken again.
+    // The body that it kept may be large, and it may be long until it is taken again.
     reader.body.begin(false);
     if (this.first === undefined) this.first = reader;
     else this.others.push(reader);
