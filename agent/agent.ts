@@ -113,6 +113,8 @@ class Agent {
     };
     let heartbeat = setTimeout(beat, this.heartbeatMs);
     const close = (): void => {
+      // Whoever hears it hang up takes it that it has fired until then, and not after.
+      this.assignment?.holdFire();
       stream.close();
     };
     signal.addEventListener('abort', close);

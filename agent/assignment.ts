@@ -30,6 +30,7 @@ const UNANSWERED_MAX = 32;
 /** One agent's part in one run: the engine that makes the load and the outbox that carries its results. */
 export class Assignment {
   readonly runId: string;
+  private readonly agentId: string;
   private readonly engine: Engine;
   private readonly outbox: Outbox;
   private readonly chores: ChoreContext;
@@ -52,7 +53,7 @@ export class Assignment {
     const { runId, workloadHash } = assign;
     if (assign.plan === undefined) throw new TypeError('an assignment carries a plan');
     const plan = planFromWire(assign.plan);
-    const epochs = assign.epochs.map(epochFromWire);
+    const epochs = assign.epochs.map((epoch) => epochFromWire(epoch, identity.agentId));
     const workload = decodeWorkload(await plane.getWorkload(workloadHash), workloadHash);
     const obstacle = tooFewFiles(plan, epochs, identity.agentId, workload.http.connections, openFilesMax());
     if (obstacle !== undefined) throw new AppError('AGENT_REFUSED', obstacle);
@@ -83,18 +84,25 @@ export class Assignment {
         },
         outboxLength: () => outbox.length,
       });
-      return new Assignment(runId, engine, outbox, { plan, workload, script, setup, storedFiles, clock, isAllowed });
+      return new Assignment(runId, identity.agentId, engine, outbox, { plan, workload, script, setup, storedFiles, clock, isAllowed });
     } catch (thrown) {
       await storedFiles.close();
       throw thrown;
     }
   }
 
-  private constructor(runId: string, engine: Engine, outbox: Outbox, chores: ChoreContext & { readonly storedFiles: StoredFiles }) {
+  private constructor(
+    runId: string,
+    agentId: string,
+    engine: Engine,
+    outbox: Outbox,
+    chores: ChoreContext & { readonly storedFiles: StoredFiles },
+  ) {
     this.chores = chores;
     this.clock = chores.clock;
     this.storedFiles = chores.storedFiles;
     this.runId = runId;
+    this.agentId = agentId;
     this.engine = engine;
     this.outbox = outbox;
   }
@@ -127,6 +135,11 @@ export class Assignment {
     this.engine.stop(atUs, STOP_GRACE_US);
   }
 
+  /** Nothing begins any more. */
+  holdFire(): void {
+    this.engine.holdFire();
+  }
+
   /** Nobody waits for what is not acknowledged yet. */
   async release(): Promise<void> {
     this.releasing.abort();
@@ -137,7 +150,7 @@ export class Assignment {
   }
 
   amend({ epoch }: NewEpoch): void {
-    if (epoch !== undefined) this.engine.amend(epochFromWire(epoch));
+    if (epoch !== undefined) this.engine.amend(epochFromWire(epoch, this.agentId));
   }
 
   /** The coordinator has heard the heartbeat of this number. */

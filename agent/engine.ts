@@ -202,6 +202,11 @@ export class Engine {
     this.lease.stored(saidUs, this.options.clock.nowUs());
   }
 
+  /** Nothing begins any more, whatever is heard: this agent leaves. */
+  holdFire(): void {
+    this.lease.giveUp();
+  }
+
   /** False while nobody has heard of this agent for so long that its share may be somebody else's. */
   get mayFire(): boolean {
     return this.zeroUs === Infinity || this.lease.holds(this.options.clock.nowUs());

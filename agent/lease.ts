@@ -14,6 +14,7 @@ export class Lease {
   private readonly terms: LeaseTerms | undefined;
   private heardUs = -Infinity;
   private endsUs: number;
+  private isGivenUp = false;
 
   /** Without terms it holds for ever. */
   constructor(terms: LeaseTerms | undefined) {
@@ -22,7 +23,12 @@ export class Lease {
   }
 
   holds(nowUs: number): boolean {
-    return nowUs < this.endsUs;
+    return nowUs < this.endsUs && !this.isGivenUp;
+  }
+
+  /** From now on it never holds: this agent leaves. */
+  giveUp(): void {
+    this.isGivenUp = true;
   }
 
   /** The coordinator has heard what was said at `saidUs` (agent clock). */

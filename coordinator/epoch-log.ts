@@ -16,12 +16,15 @@ export interface EpochLogContext {
 export class EpochLog {
   private readonly context: EpochLogContext;
   private readonly epochs: Epoch[];
+  /** The same, as each agent is told them. */
+  private readonly asTold: ReturnType<typeof epochToWire>[];
   /** So many of them may be told to agents. */
   private stored: number;
   private storing = Promise.resolve();
 
   constructor(epochs: readonly Epoch[], context: EpochLogContext) {
     this.epochs = [...epochs];
+    this.asTold = epochs.map(epochToWire);
     this.stored = epochs.length;
     this.context = context;
   }
@@ -43,11 +46,12 @@ export class EpochLog {
       ...(amendments === undefined ? {} : { amendments }),
     };
     this.epochs.push(epoch);
+    this.asTold.push(epochToWire(epoch));
     const told = this.context.tell(epoch);
     this.storing = this.storing.then(async () => {
       await told;
       this.stored++;
-      for (const part of this.context.participants.all) this.send(part, [epoch]);
+      for (const part of this.context.participants.all) this.send(part, epoch.number, epoch.number + 1);
     });
     return epoch;
   }
@@ -55,14 +59,20 @@ export class EpochLog {
   /** Answers a heartbeat: behind every epoch that the agent does not know comes the word that it was heard. */
   answer(part: Participant, { number, epochs }: Pick<Progress, 'number' | 'epochs'>): void {
     const { fleet, runId } = this.context;
-    this.send(part, this.epochs.slice(epochs, this.stored));
+    this.send(part, epochs, this.stored);
     // With one on its way to the stream the answer would come before it: the next heartbeat is answered.
     if (this.stored < this.epochs.length) return;
     fleet.send(part.agent, { $case: 'heard', value: { runId, number } });
   }
 
-  private send({ agent }: Participant, epochs: readonly Epoch[]): void {
+  /** All so far, as the agent is told them. */
+  toWire(agentId: string): ReturnType<ReturnType<typeof epochToWire>>[] {
+    return this.asTold.map((epoch) => epoch(agentId));
+  }
+
+  /** Epochs `[from, to)`. */
+  private send({ agent }: Participant, from: number, to: number): void {
     const { fleet, runId } = this.context;
-    for (const epoch of epochs) fleet.send(agent, { $case: 'newEpoch', value: { runId, epoch: epochToWire(epoch) } });
+    for (const epoch of this.asTold.slice(from, to)) fleet.send(agent, { $case: 'newEpoch', value: { runId, epoch: epoch(agent.id) } });
   }
 }

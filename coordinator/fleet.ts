@@ -59,6 +59,8 @@ const PINGS_PER_BEAT_MAX = 200;
 /** Unanswered pings remembered; past it they are forgotten. */
 const PINGS_PENDING_MAX = 32;
 const AGENT_STREAMS_MAX = 10_000;
+/** A beat that comes this late means that we ourselves were deaf meanwhile, and what agents said waits to be read: all are given time anew. */
+const OWN_STALL_US = 2_000_000;
 
 /** The agents that have joined, their states and clocks. It knows nothing of plans: a run claims agents and is told what they say. */
 export class Fleet {
@@ -69,11 +71,15 @@ export class Fleet {
   private readonly listeners = new Map<string, FleetListener>();
   private changed: (() => void)[] = [];
   private beats = 0;
+  private beatUs: number;
+  /** Nobody's silence counts from before this instant. */
+  private patientFromUs = -Infinity;
 
   constructor(clock: Clock, log: Log, joinToken: string) {
     this.clock = clock;
     this.log = log;
     this.joinToken = joinToken;
+    this.beatUs = clock.nowUs();
   }
 
   /** Takes an agent in. Throws `AppError` when it may not join: wrong token, another major version, an id that is taken. */
@@ -137,10 +143,12 @@ export class Fleet {
   beat(): void {
     const nowUs = this.clock.nowUs();
     this.beats++;
+    if (nowUs - this.beatUs > OWN_STALL_US) this.patientFromUs = nowUs;
+    this.beatUs = nowUs;
     const every = Math.ceil(this.members.size / PINGS_PER_BEAT_MAX);
     let number = 0;
     for (const member of [...this.members.values()]) {
-      if (nowUs - member.lastSeenUs > SILENCE_MAX_MS * 1000) {
+      if (nowUs - Math.max(member.lastSeenUs, this.patientFromUs) > SILENCE_MAX_MS * 1000) {
         this.leave(member, { reason: `silent for ${SILENCE_MAX_MS / 1000} s`, isHangUp: false });
         member.hangUp();
       } else if (number++ % every === this.beats % every) member.ping(nowUs);

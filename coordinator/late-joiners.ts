@@ -7,7 +7,7 @@ export interface LateJoinersContext {
   readonly fleet: Fleet;
   readonly participants: Participants;
   /** What an agent is given to prepare itself, with the epochs so far. */
-  readonly assign: () => CoordinatorMessage;
+  readonly assign: (agent: Agent) => CoordinatorMessage;
   readonly start: (agent: Agent) => CoordinatorMessage;
 }
 
@@ -28,7 +28,7 @@ export class LateJoiners {
     fleet.claim(free, runId, participants);
     for (const agent of free) {
       participants.add(agent);
-      fleet.send(agent, assign());
+      fleet.send(agent, assign(agent));
     }
     for (const part of participants.all) {
       if (part.refusal !== undefined || (part.disconnected !== undefined && !part.hasStarted)) participants.drop(part);

@@ -1,7 +1,7 @@
 import { AppError, reasonOf, type Clock, type ExitCode, type Log } from '../shared/base/index.ts';
 import { amendPlan, loadEndUs, planEndUs, plannedArrivals, spreadOwners, type Epoch } from '../shared/plan/index.ts';
 import { BundleWriter, writeReport, type Snapshot } from '../shared/report/index.ts';
-import { epochToWire, planToWire, type CoordinatorMessage, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
+import { planToWire, type CoordinatorMessage, type ResultsPlane, type RunEvent } from '../shared/wire/index.ts';
 import { Checkpoints, type Checkpoint } from './checkpoint.ts';
 import { Chores, type ChoresBefore } from './chores.ts';
 import { Collector } from './collector.ts';
@@ -269,7 +269,7 @@ export class Run {
     if (participants === undefined) throw new Error('nobody to prepare');
     const epochs: Epoch[] = [{ number: 0, fromUs: 0, owners: spreadOwners(agents.map(({ id, capacity }) => ({ id, weight: capacity }))) }];
     this.openEpochs(epochs, participants);
-    for (const agent of agents) fleet.send(agent, this.assign());
+    for (const agent of agents) fleet.send(agent, this.assign(agent));
     this.event('assigned', { agents: agents.map(assignedAgent), workloadHash, epochs });
     const parts = participants.all;
     const isSettled = (): boolean => parts.every((part) => part.isReady || part.refusal !== undefined || part.disconnected !== undefined);
@@ -287,10 +287,10 @@ export class Run {
   }
 
   /** What an agent needs to take part: the plan and all epochs so far. Where another may be given its share, it fires on a lease. */
-  private assign(): CoordinatorMessage {
+  private assign(agent: Agent): CoordinatorMessage {
     const { runId, submission } = this.context;
     const { plan, workloadHash } = submission;
-    const epochs = (this.epochs?.all ?? []).map(epochToWire);
+    const epochs = this.epochs?.toWire(agent.id) ?? [];
     const lease = this.isLeased ? lossTerms(plan).lease : undefined;
     return { $case: 'assign', value: { runId, plan: planToWire(plan), workloadHash, epochs, lease } };
   }
@@ -354,7 +354,7 @@ export class Run {
       },
     });
     const start = (agent: Agent): CoordinatorMessage => this.startMessage(agent, setupJson);
-    if (lateJoin) this.lateJoiners = new LateJoiners({ runId, fleet, participants, assign: () => this.assign(), start });
+    if (lateJoin) this.lateJoiners = new LateJoiners({ runId, fleet, participants, assign: (agent) => this.assign(agent), start });
     const terms = lossTerms(plan);
     this.liveControl = new LiveControl({
       plan,

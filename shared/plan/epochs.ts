@@ -6,7 +6,8 @@ export interface Epoch {
   readonly number: number;
   /** Run-relative instant at which it takes force, whole microseconds, never before the epoch before it. Epoch 0 begins at 0. */
   readonly fromUs: number;
-  /** Agent ids; an agent of weight w appears w times, spread evenly. Index n belongs to `owners[n mod owners.length]`. */
+  /** Agent ids; an agent of weight w appears w times, spread evenly. Index n belongs to `owners[n mod owners.length]`. An agent is told of its
+   *  own slots alone: there `SOMEBODY_ELSE` has the others. */
   readonly owners: readonly string[];
   /** What changes of the load at `fromUs`; absent: nothing. */
   readonly amendments?: readonly Amendment[];
@@ -35,12 +36,18 @@ export interface ScenarioEpoch {
   readonly vus: number;
 }
 
-/** Owners past this many are spread anew instead of handed over slot by slot: every agent is sent the list. */
+/** Stands for every other owner in the epochs that an agent holds. No id is empty. */
+export const SOMEBODY_ELSE = '';
+
+/** Owners past this many are spread anew instead of handed over slot by slot: the coordinator keeps the list of every epoch. */
 const OWNERS_MAX = 4_096;
 
 /** Owners in which each agent appears `weight` times, as evenly spread as whole numbers allow.
  *  Smooth weighted round-robin: every turn each agent gains its weight, the richest is picked and pays the total. */
 export function spreadOwners(agents: readonly { readonly id: string; readonly weight: number }[]): string[] {
+  const weight = agents[0]?.weight ?? 0;
+  // Turn by turn it would come to the same, in a time that grows with the square of a fleet's size.
+  if (agents.every((agent) => agent.weight === weight)) return Array.from({ length: weight }, () => agents.map(({ id }) => id)).flat();
   const total = agents.reduce((sum, agent) => sum + agent.weight, 0);
   const credit = agents.map(() => 0);
   const owners: string[] = [];
@@ -64,13 +71,25 @@ export function handOverOwners(owners: readonly string[], staying: readonly { re
   const heirs = spreadOwners(staying);
   const vacant = owners.filter((owner) => !ids.has(owner)).length;
   if (vacant === 0 || heirs.length === 0) return [...owners].filter((owner) => ids.has(owner));
+  const had = new Set(owners);
   const times = heirs.length / greatestDivisor(vacant, heirs.length);
-  if (owners.length * times > OWNERS_MAX || staying.some(({ id }) => !owners.includes(id))) return heirs;
+  if (owners.length * times > OWNERS_MAX || staying.some(({ id }) => !had.has(id))) return heirs;
   let next = 0;
   return Array.from({ length: owners.length * times }, (_, slot) => {
     const owner = owners[slot % owners.length] ?? '';
     return ids.has(owner) ? owner : (heirs[next++ % heirs.length] ?? '');
   });
+}
+
+/** The slots of each owner, ascending. */
+export function slotsByOwner(owners: readonly string[]): ReadonlyMap<string, readonly number[]> {
+  const slots = new Map<string, number[]>();
+  owners.forEach((owner, slot) => {
+    const own = slots.get(owner);
+    if (own === undefined) slots.set(owner, [slot]);
+    else own.push(slot);
+  });
+  return slots;
 }
 
 /** What the epochs mean for one scenario. An agent without a single VU could never fire, so with fewer VUs than owners the first `vus`

@@ -5,6 +5,7 @@ export * from './calibration.ts';
 export * from './control-messages.ts';
 export * from './plan-codec.ts';
 export * from './results-plane.ts';
+export * from './run-event.ts';
 export * from './submission-codec.ts';
 export * from './subjects.ts';
 export * from './workload-codec.ts';

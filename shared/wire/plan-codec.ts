@@ -1,6 +1,8 @@
 import { AppError } from '../base/index.ts';
 import {
   isOpen,
+  slotsByOwner,
+  SOMEBODY_ELSE,
   type Amendment,
   type ClosedLoad,
   type Epoch,
@@ -27,12 +29,23 @@ export function planFromWire(plan: proto.Plan): Plan {
   return { name, seed, intervalMs, ...paced, setupLimitMs, teardownLimitMs, ...own, scenarios };
 }
 
-export function epochToWire({ number, fromUs, owners, amendments = [] }: Epoch): proto.Epoch {
-  return { number, fromUs, owners: [...owners], amendments: amendments.map(amendmentToWire) };
+/** The epoch as each agent is told it. */
+export function epochToWire({ number, fromUs, owners, amendments = [] }: Epoch): (agentId: string) => proto.Epoch {
+  const slotsOf = slotsByOwner(owners);
+  const changes = amendments.map(amendmentToWire);
+  return (agentId) => ({ number, fromUs, slots: owners.length, ownSlots: [...(slotsOf.get(agentId) ?? [])], amendments: changes });
 }
 
-/** Throws `AppError('SCENARIO_INVALID')` on an amendment this build does not know. */
-export function epochFromWire({ number, fromUs, owners, amendments }: proto.Epoch): Epoch {
+/** The epoch as the agent `agentId` was told it. Throws `AppError('SCENARIO_INVALID')` on an amendment this build does not know, or slots that
+ *  cannot be. */
+export function epochFromWire({ number, fromUs, slots, ownSlots, amendments }: proto.Epoch, agentId: string): Epoch {
+  if (slots < 1 || ownSlots.some((slot) => slot >= slots))
+    throw new AppError(
+      'SCENARIO_INVALID',
+      `epoch ${number}: expected own slots below ${slots}, of at least 1, found ${ownSlots.join(', ')}`,
+    );
+  const owners = new Array<string>(slots).fill(SOMEBODY_ELSE);
+  for (const slot of ownSlots) owners[slot] = agentId;
   return { number, fromUs, owners, ...(amendments.length === 0 ? {} : { amendments: amendments.map(amendmentFromWire) }) };
 }
 

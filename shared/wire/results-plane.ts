@@ -13,11 +13,11 @@ import {
   type JetStreamManager,
   type NatsConnection,
 } from 'nats';
-import { RunEvent as WireRunEvent } from '../../proto/gen/muster/v1/results.ts';
 import { AppError, reasonOf, systemClock, type Clock } from '../base/index.ts';
 import type { Batch } from '../stats/index.ts';
 import { decodeBatch } from './batch-reader.ts';
 import { readFeed } from './ordered-feed.ts';
+import { decodeEvent, encodeEvent, type RunEvent } from './run-event.ts';
 import {
   batchFilter,
   batchMessageId,
@@ -69,28 +69,6 @@ const NOBODY_ANSWERS: readonly string[] = [ErrorCode.NoResponders, ErrorCode.Tim
 
 /** JetStream's code for "no message found". */
 const NO_MESSAGE_FOUND = 10_037;
-
-/** Something that happened to a run, in the order in which it happened. */
-export interface RunEvent {
-  readonly runId: string;
-  readonly atMs: number;
-  readonly kind:
-    | 'submitted'
-    | 'assigned'
-    | 'epoch'
-    | 'started'
-    | 'agent-lost'
-    | 'agent-joined'
-    | 'scaled'
-    | 'paused'
-    | 'resumed'
-    | 'stopping'
-    | 'chore-given'
-    | 'chore'
-    | 'coordinator-restarted'
-    | 'finished';
-  readonly detail: Readonly<Record<string, unknown>>;
-}
 
 /** The results plane as agents and coordinator see it: batches, events and workloads in JetStream. The only importer of `nats`. */
 export class ResultsPlane {
@@ -164,13 +142,7 @@ export class ResultsPlane {
   /** Resolves when the server has stored the event, once under each id; rejects at once while it is not reachable. */
   async publishEvent(event: RunEvent, msgID?: string): Promise<void> {
     this.mustReach();
-    const bytes = WireRunEvent.encode({
-      runId: event.runId,
-      atMs: event.atMs,
-      kind: event.kind,
-      detailJson: JSON.stringify(event.detail),
-    }).finish();
-    await this.stream.publish(eventSubject(event.runId), bytes, {
+    await this.stream.publish(eventSubject(event.runId), encodeEvent(event), {
       timeout: REQUEST_TIMEOUT_MS,
       ...(msgID === undefined ? {} : { msgID }),
     });
@@ -190,7 +162,7 @@ export class ResultsPlane {
     while (events.length < num_pending) {
       const batch = await consumer.fetch({ max_messages: Math.min(num_pending - events.length, 1_000), expires: REQUEST_TIMEOUT_MS });
       const before = events.length;
-      for await (const message of batch) events.push(eventFromWire(message.data));
+      for await (const message of batch) events.push(decodeEvent(message.data));
       // The stream may have dropped some of them meanwhile.
       if (events.length === before) break;
     }
@@ -345,11 +317,6 @@ function reconnectDelayMs({ sinceUs }: Away, clock: Clock): number {
 function mustHash(bytes: Uint8Array, hash: string): void {
   if (workloadHash(bytes) !== hash)
     throw new AppError('SCENARIO_INVALID', `a part of a file does not match its hash ${hash}: did it change?`);
-}
-
-function eventFromWire(bytes: Uint8Array): RunEvent {
-  const { runId, atMs, kind, detailJson } = WireRunEvent.decode(bytes);
-  return { runId, atMs, kind: kind as RunEvent['kind'], detail: JSON.parse(detailJson) as Record<string, unknown> };
 }
 
 async function streamExists(manager: JetStreamManager): Promise<boolean> {

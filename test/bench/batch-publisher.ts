@@ -43,6 +43,11 @@ export class BatchPublisher {
     });
   }
 
+  /** Batches that are not known to be stored. */
+  get underWay(): number {
+    return this.unacknowledged.size;
+  }
+
   publish(batch: Batch, onStored: () => void): void {
     const token = String(this.count++);
     const one: Unacknowledged = { ...batch, reply: `${this.inbox}.${token}`, onStored, dueUs: systemClock.nowUs() + ACK_TIMEOUT_US };

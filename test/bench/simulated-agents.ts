@@ -1,7 +1,7 @@
 /** A process full of agents that send nothing to any target: each holds a control stream of its own, on a connection of its own, speaks
  *  the protocol, and publishes what an agent's recorder would have measured. Its parent tells it what to be in `SIMULATED_AGENTS`. */
 import { systemClock, VERSION } from '../../shared/base/index.ts';
-import { encodeBatch, ledgerToWire, type CoordinatorMessage } from '../../shared/wire/index.ts';
+import { encodeBatch, ledgerToWire, type AgentMessage, type CoordinatorMessage } from '../../shared/wire/index.ts';
 import type { BatchKey } from '../../shared/stats/index.ts';
 import { AgentBatches, HEALTH, sampleLedgers, TRENDS } from './agent-batches.ts';
 import { BatchPublisher } from './batch-publisher.ts';
@@ -16,19 +16,15 @@ export interface SimulationOptions {
   readonly seconds: number;
   /** Agents seal at the same instant; their batches leave within this time after it, each agent's always at the same place. */
   readonly spreadMs: number;
+  /** They wait for a word of their parent, and then seal everything they ever will, as fast as it is stored. Who coordinates does not matter. */
+  readonly inRush: boolean;
 }
 
 /** What the parent hears. */
 export type SimulationReport =
   | { readonly kind: 'joined' }
   | { readonly kind: 'started'; readonly zeroUs: number }
-  | {
-      readonly kind: 'done';
-      readonly published: number;
-      readonly retries: number;
-      readonly lateMaxMs: number;
-      readonly batchBytes: number;
-    };
+  | { readonly kind: 'done'; readonly retries: number; readonly lateMaxMs: number };
 
 const SAMPLES = 500;
 const SAMPLES_PER_BATCH = SAMPLES * TRENDS;
@@ -39,6 +35,8 @@ const TICK_MS = 5;
 const REHEARSED = 3_000;
 const REHEARSED_AT_A_TIME = 50;
 const INCARNATION = 'c0ffee00';
+/** Batches on their way at once in a rush. */
+const RUSHING_MAX = 256;
 
 const options = JSON.parse(process.env['SIMULATED_AGENTS'] ?? '{}') as SimulationOptions;
 const pool = Array.from({ length: POOL }, (_, seed) => {
@@ -51,8 +49,9 @@ const count = options.to - options.from;
 let joined = 0;
 let started = 0;
 let ended = 0;
-let published = 0;
 let lateMaxMs = 0;
+/** Batches sealed in a rush. */
+let rushed = 0;
 
 /** A batch but for what tells one from another; messages that follow each other are one message. */
 function body(agent: AgentBatches): Uint8Array {
@@ -99,6 +98,7 @@ class SimulatedAgent {
   private beatUs = Infinity;
   private heartbeatUs = Infinity;
   private beats = 0;
+  private isCut = false;
 
   constructor(number: number) {
     this.number = number;
@@ -108,9 +108,13 @@ class SimulatedAgent {
     const receive = (message: CoordinatorMessage): void => {
       this.receive(message);
     };
-    this.control = new ControlStream(options.coordinator, receive, (reason) => process.stderr.write(`${this.id}: ${reason}\n`));
+    const cut = (reason: string): void => {
+      if (!options.inRush || rushed === 0) process.stderr.write(`${this.id}: ${reason}\n`);
+      this.isCut = true;
+    };
+    this.control = new ControlStream(options.coordinator, receive, cut);
     const { id: agentId } = this;
-    this.control.send({
+    this.send({
       $case: 'hello',
       value: {
         agentId,
@@ -130,10 +134,19 @@ class SimulatedAgent {
       this.beatUs += this.heartbeatUs;
       this.beat();
     }
+    if (options.inRush) return;
     const dueUs = this.zeroUs + (this.sealed + 1) * 1e6 + this.phaseUs;
     if (this.sealed >= options.seconds || nowUs < dueUs) return;
     lateMaxMs = Math.max(lateMaxMs, (nowUs - dueUs) / 1000);
-    this.publish(this.sealed++);
+    this.seal();
+  }
+
+  /** The next interval, and publishes it. */
+  seal(): void {
+    const sequence = this.sealed++;
+    const key = { agent: this.id, incarnation: INCARNATION, sequence };
+    const bytes = batchOf(key, this.number + sequence, sequence === options.seconds - 1);
+    publisher.publish({ runId: this.runId, ...key, bytes }, this.onStored);
   }
 
   private receive(message: CoordinatorMessage): void {
@@ -145,12 +158,12 @@ class SimulatedAgent {
         return;
       case 'clockPing': {
         const receivedUs = systemClock.nowUs();
-        this.control.send({ $case: 'clockPong', value: { number: message.value.number, receivedUs, sentUs: systemClock.nowUs() } });
+        this.send({ $case: 'clockPong', value: { number: message.value.number, receivedUs, sentUs: systemClock.nowUs() } });
         return;
       }
       case 'assign':
         this.runId = message.value.runId;
-        this.control.send({ $case: 'ready', value: { runId: this.runId } });
+        this.send({ $case: 'ready', value: { runId: this.runId } });
         return;
       case 'start':
         this.zeroUs = message.value.atAgentClockUs;
@@ -160,21 +173,19 @@ class SimulatedAgent {
     }
   }
 
-  private publish(sequence: number): void {
-    const key = { agent: this.id, incarnation: INCARNATION, sequence };
-    const bytes = batchOf(key, this.number + sequence, sequence === options.seconds - 1);
-    publisher.publish({ runId: this.runId, ...key, bytes }, this.onStored);
+  private send(message: AgentMessage): void {
+    if (!this.isCut) this.control.send(message);
   }
 
   private readonly onStored = (): void => {
-    published++;
     if (++this.stored === options.seconds) this.end();
+    if (options.inRush) rushOn();
   };
 
   private end(): void {
     this.beat();
     const { runId } = this;
-    this.control.send({
+    this.send({
       $case: 'finished',
       value: {
         ...{ runId, batches: options.seconds, samplesRecorded: SAMPLES_PER_BATCH * options.seconds },
@@ -189,12 +200,11 @@ class SimulatedAgent {
         },
       },
     });
-    if (++ended === count)
-      report({ kind: 'done', published, retries: publisher.retries, lateMaxMs, batchBytes: pool[0]?.later.length ?? 0 });
+    if (++ended === count) report({ kind: 'done', retries: publisher.retries, lateMaxMs });
   }
 
   private beat(): void {
-    this.control.send({
+    this.send({
       $case: 'progress',
       value: {
         ...{ runId: this.runId, elapsedUs: 0, activeVus: 16, samplesRecorded: SAMPLES_PER_BATCH * this.sealed },
@@ -215,9 +225,16 @@ for (let number = options.from; number < options.to; number++) {
   agents.push(new SimulatedAgent(number));
   if (number % 20 === 0) await systemClock.sleep(TICK_MS);
 }
+
+/** Seals as much as may be on its way, interval by interval, as time would have it. */
+function rushOn(): void {
+  while (publisher.underWay < RUSHING_MAX && rushed < count * options.seconds) agents[rushed++ % count]?.seal();
+}
+
 setInterval(() => {
   const nowUs = systemClock.nowUs();
   for (const agent of agents) agent.tick(nowUs);
   publisher.tick(nowUs);
 }, TICK_MS);
+process.on('message', rushOn);
 process.on('disconnect', () => process.exit(0));

@@ -1,11 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { EventOutbox } from '../../coordinator/event-outbox.ts';
 import { foldRuns } from '../../coordinator/run-fold.ts';
-import { createLog, systemClock } from '../../shared/base/index.ts';
+import { createLog, systemClock, VERSION } from '../../shared/base/index.ts';
 import { encodeBatch, ResultsPlane, type RunEvent } from '../../shared/wire/index.ts';
 import { sealedInterval } from '../support/intervals.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { waitUntil } from '../support/wait-until.ts';
+
+/** What a server takes by default. */
+const MESSAGE_BYTES_MAX = 1_048_576;
 
 let server: NatsServer;
 const planes: ResultsPlane[] = [];
@@ -19,6 +23,16 @@ afterEach(async () => {
 afterAll(() => server.stop());
 
 describe('the events of a run', () => {
+  test('of ten thousand agents fit into a message of the server', async () => {
+    const plane = await opened();
+    const ids = Array.from({ length: 10_000 }, (_, number) => `load-generator-${number}`);
+    const agents = ids.map((id) => ({ id, incarnation: randomUUID(), version: VERSION, labels: { zone: 'eu-west-1' }, capacity: 1 }));
+    const large: RunEvent = { ...event('assigned', { agents, epochs: [{ number: 0, fromUs: 0, owners: ids }] }), runId: 'run-large' };
+    expect(JSON.stringify(large.detail).length).toBeGreaterThan(MESSAGE_BYTES_MAX);
+    await plane.publishEvent(large);
+    expect((await plane.events()).filter(({ runId }) => runId === 'run-large')).toEqual([large]);
+  });
+
   test('survive a server that is away for a while: in order, each once, and their fold is what happened', async () => {
     const plane = await opened();
     const attempts: string[] = [];

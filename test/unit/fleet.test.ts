@@ -185,12 +185,11 @@ describe('an agent that dials in in the middle of a run', () => {
 
 describe('silence', () => {
   test('for longer than five seconds loses the agent: its run is told, its stream is hung up, messages to it go nowhere', async () => {
-    const { clock, fleet, join, heard, listener } = arranged();
+    const { clock, fleet, join, heard, listener, pass } = arranged();
     const { agent, said, pong, hungUp } = join();
     pong();
     fleet.claim([agent], 'run-1', listener);
-    await clock.advance(SILENCE_MAX_MS);
-    fleet.beat();
+    await pass(SILENCE_MAX_MS);
     expect([fleet.agents(), hungUp()]).toEqual([[agent], 0]);
     await clock.advance(1);
     fleet.beat();
@@ -200,6 +199,19 @@ describe('silence', () => {
     fleet.send(agent, { $case: 'stop', value: { runId: 'run-1', atUs: 0, reason: '' } });
     fleet.release('run-1');
     expect(said.length).toBe(before);
+  });
+
+  test('that is our own, since we stood still for a minute, loses nobody who speaks then, and whoever does not after five seconds more', async () => {
+    const { clock, fleet, join, pass } = arranged();
+    const { agent } = join();
+    const { agent: gone } = join({ agentId: 'agent-2' });
+    await clock.advance(60_000);
+    fleet.beat();
+    expect(fleet.agents()).toEqual([agent, gone]);
+    await pass(SILENCE_MAX_MS);
+    fleet.receive(agent, progress({}));
+    await pass(1);
+    expect(fleet.agents()).toEqual([agent]);
   });
 
   test('is broken by any message, also an answer to a ping', async () => {
@@ -266,7 +278,14 @@ function arranged() {
     };
     return { agent, said, pong, hungUp: () => hangUps };
   };
-  return { clock, fleet, heard, listener, join };
+  /** A beat a second, as the coordinator makes them. */
+  const pass = async (ms: number): Promise<void> => {
+    for (let leftMs = ms; leftMs > 0; leftMs -= 1_000) {
+      await clock.advance(Math.min(leftMs, 1_000));
+      fleet.beat();
+    }
+  };
+  return { clock, fleet, heard, listener, join, pass };
 }
 
 function progress(parts: { readonly loadEnded?: boolean }): AgentMessage {

@@ -36,6 +36,17 @@ describe('a lease', () => {
   test('without terms holds for ever', () => {
     expect(new Lease(undefined).holds(Number.MAX_SAFE_INTEGER)).toBe(true);
   });
+
+  test('that was given up is over, with terms and without, whatever is heard then', () => {
+    for (const terms of [TERMS, undefined]) {
+      const lease = new Lease(terms);
+      lease.heard(0);
+      lease.giveUp();
+      lease.stored(1_000_000, 1_000_001);
+      lease.heard(1_000_000);
+      expect(lease.holds(1_000_002)).toBe(false);
+    }
+  });
 });
 
 describe('the terms of losing an agent', () => {
