@@ -5,9 +5,9 @@
  *
  *  Counted is the CPU time of all threads, from /proc, between the interval at which a sixth is in and the last one: the start of a process and
  *  most of the compilation of its code are over by then. It includes reading from nats-server, decoding, merging, judging, the bundle and
- *  its checkpoints. It does not include heartbeats: the agents do not dial in again. */
+ *  its checkpoints. It does not include heartbeats: the agents do not dial in again. The coordinator has a core to itself. */
 import { parseArgs } from 'node:util';
-import { cpuUsOf, machine, median, peakRssBytes } from './machine.ts';
+import { cpuUsOf, isInstalled, LOAD_CORE, machine, median, moveTo, OTHER_CORE, peakRssBytes } from './machine.ts';
 import { nowUs, Simulation } from './simulation.ts';
 
 /** The most that a row may be off the mean of all. */
@@ -48,7 +48,9 @@ async function measure(agents: number): Promise<Measured> {
     await simulation.endCoordinator('SIGKILL');
     simulation.rush();
     await simulation.published(PUBLISH_TIMEOUT_MS);
-    await simulation.startCoordinator();
+    simulation.endAgents();
+    moveTo(OTHER_CORE, simulation.nats.pid);
+    await simulation.startCoordinator(LOAD_CORE);
     const caughtUp = await watch(simulation, agents, intervals);
     const rssPeakMb = peakRssBytes(simulation.coordinatorPid) / 2 ** 20;
     return { agents, intervals, ...caughtUp, rssPeakMb, verdict: (await simulation.verdict()).text };
@@ -112,6 +114,7 @@ function costOf(rounds: readonly Measured[]): number {
 }
 
 process.stdout.write(`${machine()}\n`);
+if (!(await isInstalled('taskset'))) throw new Error('taskset is not installed');
 const rows = new Map<string, Measured[]>(values.agents.map((agents) => [agents, []]));
 for (let round = 1; round <= Number(values.rounds); round++) {
   for (const [agents, rounds] of rows) {

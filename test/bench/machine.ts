@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 /** What makes the load runs here; what answers it, and everything that is not measured, on the other core. */
 export const LOAD_CORE = '0';
-const OTHER_CORE = '1';
+export const OTHER_CORE = '1';
 
 const run = promisify(execFile);
 
@@ -14,8 +14,13 @@ const run = promisify(execFile);
 export async function settle(...programs: readonly string[]): Promise<string | undefined> {
   for (const program of ['taskset', ...programs]) if (!(await isInstalled(program))) return `${program} is not installed`;
   if (availableParallelism() < 2) return 'it takes two cores';
-  execFileSync('taskset', ['-a', '-c', '-p', OTHER_CORE, String(process.pid)]);
+  moveTo(OTHER_CORE, process.pid);
   return undefined;
+}
+
+/** Moves a process with all its threads; what it starts from then on goes there too. */
+export function moveTo(cores: string, pid: number): void {
+  execFileSync('taskset', ['-a', '-c', '-p', cores, String(pid)]);
 }
 
 export async function isInstalled(program: string): Promise<boolean> {

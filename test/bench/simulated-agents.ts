@@ -35,6 +35,8 @@ const TICK_MS = 5;
 const REHEARSED = 3_000;
 const REHEARSED_AT_A_TIME = 50;
 const INCARNATION = 'c0ffee00';
+/** Agents that dial in at once: these have no second try, and a listener keeps some five hundred waiting. */
+const JOINING_MAX = 50;
 /** Batches on their way at once in a rush. */
 const RUSHING_MAX = 256;
 
@@ -109,7 +111,7 @@ class SimulatedAgent {
       this.receive(message);
     };
     const cut = (reason: string): void => {
-      if (!options.inRush || rushed === 0) process.stderr.write(`${this.id}: ${reason}\n`);
+      if (!options.inRush || started < count) process.stderr.write(`${this.id}: ${reason}\n`);
       this.isCut = true;
     };
     this.control = new ControlStream(options.coordinator, receive, cut);
@@ -223,7 +225,7 @@ const agents: SimulatedAgent[] = [];
 // A few at a time, as machines that boot do.
 for (let number = options.from; number < options.to; number++) {
   agents.push(new SimulatedAgent(number));
-  if (number % 20 === 0) await systemClock.sleep(TICK_MS);
+  while (number - options.from - joined >= JOINING_MAX) await systemClock.sleep(TICK_MS);
 }
 
 /** Seals as much as may be on its way, interval by interval, as time would have it. */

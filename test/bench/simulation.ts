@@ -11,6 +11,7 @@ import { NatsServer } from '../support/nats-server.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { SCENARIOS, TRENDS } from './agent-batches.ts';
 import { untilSaid } from './cluster.ts';
+import { moveTo } from './machine.ts';
 import type { SimulationOptions, SimulationReport } from './simulated-agents.ts';
 
 /** Of both scenarios. */
@@ -73,13 +74,14 @@ export class Simulation {
     return this.workers.map(({ pid }) => pid);
   }
 
-  /** Resolves when it serves. */
-  async startCoordinator(): Promise<void> {
+  /** Resolves when it serves. `cores`: where it may run; everywhere without them. */
+  async startCoordinator(cores?: string): Promise<void> {
     const flags = ['--listen', this.address, '--nats', this.nats.url, '--runs-dir', this.runsDir];
     // A backlog may be some gigabytes.
     const patient = ['--drain-timeout', '60s', '--stream-bytes', '8GiB'];
     const program = [this.program, 'coordinator', ...flags, ...patient];
     this.coordinator = spawn(process.execPath, program, { stdio: ['ignore', 'pipe', 'pipe'] });
+    if (cores !== undefined) moveTo(cores, this.coordinatorPid);
     await untilSaid(this.coordinator, 'coordinator is up');
   }
 
@@ -172,8 +174,13 @@ export class Simulation {
     return new IntervalLog(this.runsDir);
   }
 
-  async close(): Promise<void> {
+  /** The agents are gone, without a word to anybody. */
+  endAgents(): void {
     for (const worker of this.workers) worker.end();
+  }
+
+  async close(): Promise<void> {
+    this.endAgents();
     if (this.command?.exitCode === null) this.command.kill('SIGKILL');
     await this.endCoordinator('SIGTERM');
     await this.nats.stop();
