@@ -221,18 +221,12 @@ class SimulatedAgent {
   }
 }
 
-const agents: SimulatedAgent[] = [];
-// A few at a time, as machines that boot do.
-for (let number = options.from; number < options.to; number++) {
-  agents.push(new SimulatedAgent(number));
-  while (number - options.from - joined >= JOINING_MAX) await systemClock.sleep(TICK_MS);
-}
-
 /** Seals as much as may be on its way, interval by interval, as time would have it. */
 function rushOn(): void {
   while (publisher.underWay < RUSHING_MAX && rushed < count * options.seconds) agents[rushed++ % count]?.seal();
 }
 
+const agents: SimulatedAgent[] = [];
 setInterval(() => {
   const nowUs = systemClock.nowUs();
   for (const agent of agents) agent.tick(nowUs);
@@ -240,3 +234,8 @@ setInterval(() => {
 }, TICK_MS);
 process.on('message', rushOn);
 process.on('disconnect', () => process.exit(0));
+// A few at a time, as machines that boot do. Those that have joined speak meanwhile: silent agents are lost.
+for (let number = options.from; number < options.to; number++) {
+  agents.push(new SimulatedAgent(number));
+  while (number - options.from - joined >= JOINING_MAX) await systemClock.sleep(TICK_MS);
+}
