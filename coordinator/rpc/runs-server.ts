@@ -42,7 +42,7 @@ export function runsServer(coordinator: Coordinator, uncollected: Uncollected, l
       answer(call, async () => {
         await new Promise<void>((resolve) => {
           const unwatch = coordinator.watch(call.request.runId, (item) => {
-            if (item.kind === 'outcome') uncollected.told(call.getPeer(), call.request.runId);
+            if (item.kind === 'outcome') uncollected.told(call.getPeer(), call.request.runId, item.outcome);
             call.write(watchResponse(item));
             if (item.kind === 'outcome') resolve();
           });

@@ -1,4 +1,5 @@
 import type { Clock } from '../../shared/base/index.ts';
+import type { Outcome } from '../outcome.ts';
 
 /** Somebody who leaves without a word is not waited for any longer, microseconds. */
 const PATIENCE_US = 10e6;
@@ -14,8 +15,9 @@ export class Uncollected {
     this.clock = clock;
   }
 
-  /** `peer`: the connection, as gRPC names it. */
-  told(peer: string, runId: string): void {
+  /** `peer`: the connection, as gRPC names it. A run that came to nothing has no bundle that anybody would fetch. */
+  told(peer: string, runId: string, { summary }: Pick<Outcome, 'summary'>): void {
+    if (summary === undefined) return;
     this.waiting.set(`${peer} ${runId}`, this.clock.nowUs() + PATIENCE_US);
   }
 
