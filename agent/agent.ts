@@ -52,18 +52,29 @@ export async function runAgent(options: AgentOptions, clock: Clock, log: Log, si
   const plane = await untilConnected(() => ResultsPlane.connect(options.natsUrl, options.agentId), options, clock, log, signal);
   if (plane === undefined) return;
   const agent = new Agent(options, plane, clock, log);
+  const holdFire = (): void => {
+    agent.holdFire();
+  };
+  signal.addEventListener('abort', holdFire);
   try {
     let isFirst = true;
-    while (!signal.aborted) {
+    // It may abort while somebody is waited for.
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
       // Once joined, an agent never gives up its coordinator; before, it must say that there is none.
       const timeoutMs = isFirst ? options.connectTimeoutMs : Infinity;
       const dial = (): Promise<ControlStream> => openControlStream(options.coordinator, (message) => void agent.receive(message));
       const stream = await untilConnected(dial, { connectTimeoutMs: timeoutMs }, clock, log, signal);
       if (stream === undefined) break;
+      if (isOver()) {
+        stream.close();
+        break;
+      }
       isFirst = false;
       await agent.serve(stream, signal);
     }
   } finally {
+    signal.removeEventListener('abort', holdFire);
     await agent.close();
     await plane.close();
   }
@@ -79,6 +90,7 @@ class Agent {
   private heartbeatMs = HEARTBEAT_MS;
   private assignment: Assignment | undefined;
   private run: Promise<void> | undefined;
+  private isLeaving = false;
   private releasing = Promise.resolve();
   /** What a coordinator must hear of the run, kept for one that comes back. */
   private finished: Finished | undefined;
@@ -113,8 +125,6 @@ class Agent {
     };
     let heartbeat = setTimeout(beat, this.heartbeatMs);
     const close = (): void => {
-      // Whoever hears it hang up takes it that it has fired until then, and not after.
-      this.assignment?.holdFire();
       stream.close();
     };
     signal.addEventListener('abort', close);
@@ -171,6 +181,12 @@ class Agent {
     }
   }
 
+  /** This agent leaves: whoever hears it hang up takes it that it has fired until then, and not after. */
+  holdFire(): void {
+    this.isLeaving = true;
+    this.assignment?.holdFire();
+  }
+
   async close(): Promise<void> {
     this.alone?.over.abort();
     await this.alone?.waiting;
@@ -223,7 +239,7 @@ class Agent {
 
   private start(runId: string, zeroUs: number): void {
     const { assignment } = this;
-    if (assignment?.runId !== runId || this.state !== 'ASSIGNED') return;
+    if (assignment?.runId !== runId || this.state !== 'ASSIGNED' || this.isLeaving) return;
     this.move('started');
     this.log.info({ runId, inMs: Math.round((zeroUs - this.clock.nowUs()) / 1000) }, 'starting');
     this.run = assignment
@@ -278,7 +294,8 @@ class Agent {
   private beat(): void {
     const { assignment } = this;
     this.send({ $case: 'progress', value: assignment?.beat() ?? IDLE });
-    if (assignment?.isHolding === true) this.log.warn({ runId: assignment.runId }, 'holding fire: nobody hears this agent');
+    if (assignment?.isHolding === true && !this.isLeaving)
+      this.log.warn({ runId: assignment.runId }, 'holding fire: nobody hears this agent');
     if (assignment?.outboxFailure !== undefined) this.log.warn({ reason: assignment.outboxFailure }, 'results wait for NATS');
   }
 

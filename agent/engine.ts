@@ -207,7 +207,7 @@ export class Engine {
     this.lease.giveUp();
   }
 
-  /** False while nobody has heard of this agent for so long that its share may be somebody else's. */
+  /** False while nobody has heard of this agent for so long that its share may be somebody else's, and once it leaves. */
   get mayFire(): boolean {
     return this.zeroUs === Infinity || this.lease.holds(this.options.clock.nowUs());
   }

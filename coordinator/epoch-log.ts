@@ -1,5 +1,5 @@
 import type { Amendment, Epoch } from '../shared/plan/index.ts';
-import { epochToWire, type Progress } from '../shared/wire/index.ts';
+import { epochToWire, type EpochTeller, type Progress } from '../shared/wire/index.ts';
 import type { Fleet } from './fleet.ts';
 import type { Participant, Participants } from './participants.ts';
 
@@ -17,14 +17,14 @@ export class EpochLog {
   private readonly context: EpochLogContext;
   private readonly epochs: Epoch[];
   /** The same, as each agent is told them. */
-  private readonly asTold: ReturnType<typeof epochToWire>[];
+  private readonly tellers: EpochTeller[];
   /** So many of them may be told to agents. */
   private stored: number;
   private storing = Promise.resolve();
 
   constructor(epochs: readonly Epoch[], context: EpochLogContext) {
     this.epochs = [...epochs];
-    this.asTold = epochs.map(epochToWire);
+    this.tellers = epochs.map(epochToWire);
     this.stored = epochs.length;
     this.context = context;
   }
@@ -46,7 +46,7 @@ export class EpochLog {
       ...(amendments === undefined ? {} : { amendments }),
     };
     this.epochs.push(epoch);
-    this.asTold.push(epochToWire(epoch));
+    this.tellers.push(epochToWire(epoch));
     const told = this.context.tell(epoch);
     this.storing = this.storing.then(async () => {
       await told;
@@ -66,13 +66,13 @@ export class EpochLog {
   }
 
   /** All so far, as the agent is told them. */
-  toWire(agentId: string): ReturnType<ReturnType<typeof epochToWire>>[] {
-    return this.asTold.map((epoch) => epoch(agentId));
+  toWire(agentId: string): ReturnType<EpochTeller>[] {
+    return this.tellers.map((tell) => tell(agentId));
   }
 
   /** Epochs `[from, to)`. */
   private send({ agent }: Participant, from: number, to: number): void {
     const { fleet, runId } = this.context;
-    for (const epoch of this.asTold.slice(from, to)) fleet.send(agent, { $case: 'newEpoch', value: { runId, epoch: epoch(agent.id) } });
+    for (const tell of this.tellers.slice(from, to)) fleet.send(agent, { $case: 'newEpoch', value: { runId, epoch: tell(agent.id) } });
   }
 }

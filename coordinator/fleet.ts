@@ -59,7 +59,8 @@ const PINGS_PER_BEAT_MAX = 200;
 /** Unanswered pings remembered; past it they are forgotten. */
 const PINGS_PENDING_MAX = 32;
 const AGENT_STREAMS_MAX = 10_000;
-/** A beat that comes this late means that we ourselves were deaf meanwhile, and what agents said waits to be read: all are given time anew. */
+/** Beats this far apart, one a second is due, mean that we ourselves were deaf meanwhile, and what agents said waits to be read: all are given
+ *  time anew. */
 const OWN_STALL_US = 2_000_000;
 
 /** The agents that have joined, their states and clocks. It knows nothing of plans: a run claims agents and is told what they say. */

@@ -6,7 +6,7 @@ export interface Epoch {
   readonly number: number;
   /** Run-relative instant at which it takes force, whole microseconds, never before the epoch before it. Epoch 0 begins at 0. */
   readonly fromUs: number;
-  /** Agent ids; an agent of weight w appears w times, spread evenly. Index n belongs to `owners[n mod owners.length]`. An agent is told of its
+  /** Agent ids; an agent appears as often as it weighs, in lowest terms, spread evenly. Index n belongs to `owners[n mod owners.length]`. An agent is told of its
    *  own slots alone: there `SOMEBODY_ELSE` has the others. */
   readonly owners: readonly string[];
   /** What changes of the load at `fromUs`; absent: nothing. */
@@ -42,19 +42,19 @@ export const SOMEBODY_ELSE = '';
 /** Owners past this many are spread anew instead of handed over slot by slot: the coordinator keeps the list of every epoch. */
 const OWNERS_MAX = 4_096;
 
-/** Owners in which each agent appears `weight` times, as evenly spread as whole numbers allow.
+/** Owners in which each agent appears as often as it weighs, in lowest terms, as evenly spread as whole numbers allow.
  *  Smooth weighted round-robin: every turn each agent gains its weight, the richest is picked and pays the total. */
 export function spreadOwners(agents: readonly { readonly id: string; readonly weight: number }[]): string[] {
-  const weight = agents[0]?.weight ?? 0;
+  const unit = agents.reduce((divisor, { weight }) => greatestDivisor(weight, divisor), 0);
   // Turn by turn it would come to the same, in a time that grows with the square of a fleet's size.
-  if (agents.every((agent) => agent.weight === weight)) return Array.from({ length: weight }, () => agents.map(({ id }) => id)).flat();
-  const total = agents.reduce((sum, agent) => sum + agent.weight, 0);
+  if (agents.every(({ weight }) => weight === unit)) return agents.map(({ id }) => id);
+  const total = agents.reduce((sum, { weight }) => sum + weight, 0) / unit;
   const credit = agents.map(() => 0);
   const owners: string[] = [];
   for (let turn = 0; turn < total; turn++) {
     let richest = 0;
     agents.forEach((agent, i) => {
-      credit[i] = (credit[i] ?? 0) + agent.weight;
+      credit[i] = (credit[i] ?? 0) + agent.weight / unit;
       if ((credit[i] ?? 0) > (credit[richest] ?? 0)) richest = i;
     });
     credit[richest] = (credit[richest] ?? 0) - total;

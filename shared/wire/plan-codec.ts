@@ -29,8 +29,10 @@ export function planFromWire(plan: proto.Plan): Plan {
   return { name, seed, intervalMs, ...paced, setupLimitMs, teardownLimitMs, ...own, scenarios };
 }
 
-/** The epoch as each agent is told it. */
-export function epochToWire({ number, fromUs, owners, amendments = [] }: Epoch): (agentId: string) => proto.Epoch {
+/** Tells each agent of an epoch what is its own. */
+export type EpochTeller = (agentId: string) => proto.Epoch;
+
+export function epochToWire({ number, fromUs, owners, amendments = [] }: Epoch): EpochTeller {
   const slotsOf = slotsByOwner(owners);
   const changes = amendments.map(amendmentToWire);
   return (agentId) => ({ number, fromUs, slots: owners.length, ownSlots: [...(slotsOf.get(agentId) ?? [])], amendments: changes });
@@ -39,11 +41,9 @@ export function epochToWire({ number, fromUs, owners, amendments = [] }: Epoch):
 /** The epoch as the agent `agentId` was told it. Throws `AppError('SCENARIO_INVALID')` on an amendment this build does not know, or slots that
  *  cannot be. */
 export function epochFromWire({ number, fromUs, slots, ownSlots, amendments }: proto.Epoch, agentId: string): Epoch {
-  if (slots < 1 || ownSlots.some((slot) => slot >= slots))
-    throw new AppError(
-      'SCENARIO_INVALID',
-      `epoch ${number}: expected own slots below ${slots}, of at least 1, found ${ownSlots.join(', ')}`,
-    );
+  if (slots < 1) throw new AppError('SCENARIO_INVALID', `epoch ${number} has no slots: is the coordinator of another version?`);
+  if (ownSlots.some((slot) => slot >= slots))
+    throw new AppError('SCENARIO_INVALID', `epoch ${number}: expected own slots below ${slots}, found ${ownSlots.join(', ')}`);
   const owners = new Array<string>(slots).fill(SOMEBODY_ELSE);
   for (const slot of ownSlots) owners[slot] = agentId;
   return { number, fromUs, owners, ...(amendments.length === 0 ? {} : { amendments: amendments.map(amendmentFromWire) }) };

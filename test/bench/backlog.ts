@@ -49,13 +49,14 @@ async function measure(agents: number): Promise<Measured> {
     simulation.rush();
     await simulation.published(PUBLISH_TIMEOUT_MS);
     simulation.endAgents();
-    moveTo(OTHER_CORE, simulation.nats.pid);
+    for (const pid of [process.pid, simulation.nats.pid, simulation.commandPid]) moveTo(OTHER_CORE, pid);
     await simulation.startCoordinator(LOAD_CORE);
     const caughtUp = await watch(simulation, agents, intervals);
     const rssPeakMb = peakRssBytes(simulation.coordinatorPid) / 2 ** 20;
     return { agents, intervals, ...caughtUp, rssPeakMb, verdict: (await simulation.verdict()).text };
   } finally {
     await simulation.close();
+    moveTo(`${LOAD_CORE},${OTHER_CORE}`, process.pid);
   }
 }
 

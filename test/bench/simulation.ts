@@ -70,6 +70,11 @@ export class Simulation {
     return this.coordinator?.pid ?? 0;
   }
 
+  /** Of `muster run`. */
+  get commandPid(): number {
+    return this.command?.pid ?? 0;
+  }
+
   get agentPids(): readonly number[] {
     return this.workers.map(({ pid }) => pid);
   }
@@ -89,7 +94,7 @@ export class Simulation {
   async endCoordinator(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const { coordinator } = this;
     this.coordinator = undefined;
-    if (coordinator?.exitCode !== null) return;
+    if (coordinator === undefined || hasEnded(coordinator)) return;
     const exited = once(coordinator, 'exit');
     coordinator.kill(signal);
     await exited;
@@ -153,7 +158,7 @@ export class Simulation {
 
   /** Resolves at the run's end. */
   async verdict(): Promise<RunVerdict> {
-    if (this.command?.exitCode === null) await once(this.command, 'exit');
+    if (this.command !== undefined && !hasEnded(this.command)) await once(this.command, 'exit');
     const { said, complained } = this;
     if (!said.startsWith('{')) return { text: complained.trim().slice(0, 80), reasons: [] };
     const { validity, ledger } = JSON.parse(said) as {
@@ -181,7 +186,7 @@ export class Simulation {
 
   async close(): Promise<void> {
     this.endAgents();
-    if (this.command?.exitCode === null) this.command.kill('SIGKILL');
+    if (this.command !== undefined && !hasEnded(this.command)) this.command.kill('SIGKILL');
     await this.endCoordinator('SIGTERM');
     await this.nats.stop();
     await rm(this.directory, { recursive: true, force: true });
@@ -269,6 +274,10 @@ function scenarioOf({ agents, seconds }: SimulationSize): object {
     scenarios: Object.fromEntries(SCENARIOS.map((name) => [name, { ...load, flow: [{ get: `/${name}` }] }])),
     thresholds: { http_req_response_time: ['p(99)<250'], http_req_failed: ['rate<0.01'] },
   };
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 export function nowUs(): number {

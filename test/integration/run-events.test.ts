@@ -25,7 +25,7 @@ afterAll(() => server.stop());
 describe('the events of a run', () => {
   test('of ten thousand agents fit into a message of the server', async () => {
     const plane = await opened();
-    const ids = Array.from({ length: 10_000 }, (_, number) => `load-generator-${number}`);
+    const ids = Array.from({ length: 10_000 }, () => randomUUID());
     const agents = ids.map((id) => ({ id, incarnation: randomUUID(), version: VERSION, labels: { zone: 'eu-west-1' }, capacity: 1 }));
     const large: RunEvent = { ...event('assigned', { agents, epochs: [{ number: 0, fromUs: 0, owners: ids }] }), runId: 'run-large' };
     expect(JSON.stringify(large.detail).length).toBeGreaterThan(MESSAGE_BYTES_MAX);

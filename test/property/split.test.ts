@@ -255,14 +255,18 @@ describe('owners', () => {
     fc.assert(
       fc.property(fleet, (agents) => {
         const owners = spreadOwners(agents);
-        const total = agents.reduce((sum, { weight }) => sum + weight, 0);
-        expect(owners).toHaveLength(total);
+        const sum = agents.reduce((all, { weight }) => all + weight, 0);
+        const total = owners.length;
+        const times = sum / total;
+        expect(agents.map(({ weight }) => (weight / times) % 1)).toEqual(agents.map(() => 0));
+        // In lowest terms: no divisor is left.
+        for (let divisor = 2; divisor <= total; divisor++) expect(agents.some(({ weight }) => (weight / times) % divisor !== 0)).toBe(true);
         for (const { id, weight } of agents) {
-          expect(owners.filter((owner) => owner === id)).toHaveLength(weight);
+          expect(owners.filter((owner) => owner === id)).toHaveLength(weight / times);
           for (let from = 0; from < total; from++) {
             for (let length = 1; length <= total; length++) {
               const found = Array.from({ length }, (_, i) => owners[(from + i) % total]).filter((owner) => owner === id).length;
-              expect(Math.abs(found - (weight * length) / total)).toBeLessThan(2);
+              expect(Math.abs(found - (weight * length) / sum)).toBeLessThan(2);
             }
           }
         }

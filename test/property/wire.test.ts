@@ -5,7 +5,9 @@ import { HTTP_DEFAULTS, SOMEBODY_ELSE, type Load, type Plan } from '../../shared
 import type { Batch } from '../../shared/stats/index.ts';
 import {
   decodeBatch,
+  decodeEvent,
   encodeBatch,
+  encodeEvent,
   encodeWorkload,
   epochFromWire,
   epochToWire,
@@ -13,6 +15,7 @@ import {
   ledgerToWire,
   planFromWire,
   planToWire,
+  type RunEvent,
 } from '../../shared/wire/index.ts';
 import { Epoch as WireEpoch, Plan as WirePlan } from '../../proto/gen/muster/v1/plan.ts';
 import { Batch as WireBatch } from '../../proto/gen/muster/v1/results.ts';
@@ -187,6 +190,26 @@ describe('what travels comes back as it was', () => {
         expect(ledgerFromWire(ledgerToWire(other))).toEqual(other);
       }),
     );
+  });
+});
+
+describe('what an agent is told of an epoch', () => {
+  const told = { number: 3, fromUs: 0, slots: 2, ownSlots: [1], amendments: [] };
+
+  test('is refused where it cannot be: a coordinator that tells something else would have it fire nothing', () => {
+    expect(epochFromWire(told, 'a').owners).toEqual([SOMEBODY_ELSE, 'a']);
+    expect(() => epochFromWire({ ...told, slots: 0, ownSlots: [] }, 'a')).toThrow(/epoch 3 has no slots/);
+    expect(() => epochFromWire({ ...told, ownSlots: [1, 2] }, 'a')).toThrow(/epoch 3: expected own slots below 2, found 1, 2/);
+  });
+});
+
+describe('an event', () => {
+  test('comes back as it was, short or long', () => {
+    for (const length of [0, 1, 5_000, 50_000]) {
+      const detail = { agents: Array.from({ length }, (_, number) => `ägent-${number}`) };
+      const event: RunEvent = { runId: 'run', atMs: 7.25, kind: 'assigned', detail };
+      expect(decodeEvent(encodeEvent(event))).toEqual(event);
+    }
   });
 });
 

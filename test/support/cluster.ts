@@ -21,14 +21,16 @@ const JOIN_DEADLINE_MS = 60_000;
 /** A cluster of real processes on loopback: nats-server, a coordinator, and agents. Many runs may follow each other on it. */
 export class Cluster {
   readonly nats: NatsServer;
+  readonly coordinator: Child;
   private readonly processes: Processes;
   private readonly directory: string;
   private readonly address: string;
   private readonly agents: number;
   private runs = 0;
 
-  private constructor(nats: NatsServer, processes: Processes, directory: string, address: string, agents: number) {
+  private constructor(nats: NatsServer, coordinator: Child, processes: Processes, directory: string, address: string, agents: number) {
     this.nats = nats;
+    this.coordinator = coordinator;
     this.processes = processes;
     this.directory = directory;
     this.address = address;
@@ -44,7 +46,7 @@ export class Cluster {
       ...['coordinator', '--listen', '127.0.0.1:0', '--nats', nats.url, '--runs-dir', join(directory, 'runs')],
     ]);
     const [, port] = await coordinator.untilSaid(/"port":(\d+)/, JOIN_DEADLINE_MS);
-    const cluster = new Cluster(nats, processes, directory, `127.0.0.1:${port ?? ''}`, agents);
+    const cluster = new Cluster(nats, coordinator, processes, directory, `127.0.0.1:${port ?? ''}`, agents);
     if (agents === 0) return cluster;
     const agent = processes.start('coordinator/main.js', [
       ...['agent', '--coordinator', cluster.address, '--nats', nats.url, '--id', 'agent', '--workers', String(agents)],

@@ -2,6 +2,7 @@ import { createExecutor, type Executor } from '../../agent/executors/index.ts';
 import type { Actor } from '../../agent/flow/actor.ts';
 import { Recorder } from '../../agent/recorder.ts';
 import type { AgentLedger } from '../../shared/stats/index.ts';
+import { epochFromWire, epochToWire } from '../../shared/wire/index.ts';
 import type { Epoch, Plan, PlannedScenario } from '../../shared/plan/index.ts';
 
 export interface StartedIteration {
@@ -10,6 +11,11 @@ export interface StartedIteration {
   /** Run-relative. */
   readonly intendedUs: number;
   readonly atUs: number;
+}
+
+/** An agent knows its own slots of an epoch, and of the others how many there are. */
+function asTold(agentId: string): (epoch: Epoch) => Epoch {
+  return (epoch) => epochFromWire(epochToWire(epoch)(agentId), agentId);
 }
 
 /** An executor whose time and whose actors are in the hands of a test. All instants are run-relative. */
@@ -23,12 +29,14 @@ export class DrivenExecutor {
   readonly actors: FakeActor[] = [];
   nowUs = 0;
   leaseEndsUs = Infinity;
+  private readonly agentId: string;
 
   constructor(scenario: PlannedScenario, epochs: readonly Epoch[], agentId: string, seed = 7) {
+    this.agentId = agentId;
     const plan: Plan = { name: 'driven', seed, intervalMs: 1_000, scenarios: [scenario] };
     this.executor = createExecutor(scenario, {
       plan,
-      epochs,
+      epochs: epochs.map(asTold(agentId)),
       agentId,
       zeroUs: ZERO_US,
       recorder: this.recorder.scenario(scenario.name),
@@ -55,7 +63,7 @@ export class DrivenExecutor {
   /** The executor hears of epochs, now; `epochs` are all of them. */
   amend(epochs: readonly Epoch[]): void {
     this.executor.turn(this.nowUs, true);
-    this.executor.amend(epochs);
+    this.executor.amend(epochs.map(asTold(this.agentId)));
     this.executor.turn(this.nowUs, true);
   }
 

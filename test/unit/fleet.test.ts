@@ -215,15 +215,20 @@ describe('silence', () => {
   });
 
   test('is broken by any message, also an answer to a ping', async () => {
-    const { clock, fleet, join } = arranged();
+    const { fleet, join, pass } = arranged();
     const { agent, pong } = join();
-    for (let i = 0; i < 5; i++) {
-      await clock.advance(SILENCE_MAX_MS);
-      pong();
-      await clock.advance(SILENCE_MAX_MS);
-      fleet.receive(agent, progress({}));
-      fleet.beat();
+    for (const speak of [
+      pong,
+      () => {
+        fleet.receive(agent, progress({}));
+      },
+      pong,
+    ]) {
+      await pass(SILENCE_MAX_MS);
+      speak();
+      expect(fleet.agents()).toEqual([agent]);
     }
+    await pass(SILENCE_MAX_MS);
     expect(fleet.agents()).toEqual([agent]);
   });
 });
