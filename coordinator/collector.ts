@@ -193,7 +193,8 @@ export class Collector {
       void this.bundle.appendInterval(interval, interval.index * this.intervalUs, this.intervalUs);
       this.verdicts = this.thresholds.add(interval, this.rollup.series(), (interval.index + 1) * this.intervalUs);
       this.latest.push(interval);
-      if (this.latest.length > LIVE_INTERVALS) this.latest.shift();
+      const seen = this.latest.length > LIVE_INTERVALS ? this.latest.shift() : undefined;
+      if (seen !== undefined) this.rollup.recycle(seen);
     }
   }
 }

@@ -19,6 +19,9 @@ export type AddResult =
 /** Intervals kept open for late agents; past it the oldest is closed and latecomers make a second line for it. */
 const OPEN_INTERVALS_MAX = 300;
 
+/** Spare histograms of one series: as many as intervals are usually open at once. */
+const SPARE_MAX = 2;
+
 /** Batches that may be missing below a new one: over a day of one-second intervals. A larger gap is no loss but a broken sender. */
 const SEQUENCE_GAP_MAX = 100_000;
 
@@ -30,6 +33,8 @@ export class Rollup {
   private readonly totals = new Map<string, Series>();
   private readonly incarnations = new Map<string, Incarnation>();
   private readonly open = new Map<number, OpenInterval>();
+  /** Empty histograms of intervals that nobody looks at any more, by the total of their series: a new one is some 30 KB of zeros. */
+  private readonly spare = new Map<Series, Histogram[]>();
   merged = 0;
   duplicates = 0;
 
@@ -53,19 +58,19 @@ export class Rollup {
     for (const { number, metric, kind, tags } of batch.defines) incarnation.series.set(number, this.total(metric, kind, tags));
     const interval = this.interval(index);
     for (const slice of batch.trends) {
-      const value = intervalValue(interval, incarnation.definition(slice.series));
+      const value = this.valueIn(interval, incarnation.definition(slice.series));
       if (value.kind !== 'trend') continue;
       if (present === undefined) addEncoded(slice.histogram, value.histogram);
       value.histogram.addTotals(slice);
     }
     for (const { series, count } of batch.counters) {
-      addValue(intervalValue(interval, incarnation.definition(series)), { kind: 'counter', count });
+      addValue(this.valueIn(interval, incarnation.definition(series)), { kind: 'counter', count });
     }
     for (const { series, passes, fails } of batch.rates) {
-      addValue(intervalValue(interval, incarnation.definition(series)), { kind: 'rate', passes, fails });
+      addValue(this.valueIn(interval, incarnation.definition(series)), { kind: 'rate', passes, fails });
     }
     for (const { series, ...gauge } of batch.gauges) {
-      addValue(intervalValue(interval, incarnation.definition(series)), { kind: 'gauge', ...gauge });
+      addValue(this.valueIn(interval, incarnation.definition(series)), { kind: 'gauge', ...gauge });
     }
     incarnation.see({
       intervalEnd: batch.intervalIndex + batch.intervalCount,
@@ -114,6 +119,18 @@ export class Rollup {
       return { index, series: [...interval.values()] };
     });
     return closed;
+  }
+
+  /** Takes back an interval that was closed: nobody looks at it any more. */
+  recycle({ series }: MergedInterval): void {
+    for (const { metric, tags, value } of series) {
+      const total = value.kind === 'trend' ? this.totals.get(seriesKey(metric, tags)) : undefined;
+      if (total === undefined || value.kind !== 'trend') continue;
+      value.histogram.reset();
+      const spare = this.spare.get(total);
+      if (spare === undefined) this.spare.set(total, [value.histogram]);
+      else if (spare.length < SPARE_MAX) spare.push(value.histogram);
+    }
   }
 
   /** Everything there is to know, as JSON can hold it. Law: whatever is added after `restore(save())` leads where it would have led. */
@@ -214,6 +231,21 @@ export class Rollup {
       this.totals.set(key, series);
     }
     return series;
+  }
+
+  private valueIn(interval: OpenInterval, total: Series): SeriesValue {
+    let series = interval.get(total);
+    if (series === undefined) {
+      const { metric, tags, value } = total;
+      // An interval reaches about as far as those before it did.
+      const empty: SeriesValue =
+        value.kind === 'trend'
+          ? { kind: 'trend', histogram: this.spare.get(total)?.pop() ?? new Histogram(value.histogram.counts.length) }
+          : emptyValue(value.kind);
+      series = { metric, tags, value: empty };
+      interval.set(total, series);
+    }
+    return series.value;
   }
 
   private interval(index: number): OpenInterval {
@@ -317,19 +349,6 @@ class Incarnation {
 
 /** By the run's own total of the series: no key has to be built for a sample's way into its interval. */
 type OpenInterval = Map<Series, Series>;
-
-function intervalValue(interval: OpenInterval, total: Series): SeriesValue {
-  let series = interval.get(total);
-  if (series === undefined) {
-    const { metric, tags, value } = total;
-    // An interval reaches about as far as those before it did.
-    const empty: SeriesValue =
-      value.kind === 'trend' ? { kind: 'trend', histogram: new Histogram(value.histogram.counts.length) } : emptyValue(value.kind);
-    series = { metric, tags, value: empty };
-    interval.set(total, series);
-  }
-  return series.value;
-}
 
 /** Adds the buckets of all slices, each to its histogram; throws `RangeError` and has added nothing where one is not to be added. Thus every
  *  payload is walked once: to look at all of them first would take nearly as long as adding them. */

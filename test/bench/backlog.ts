@@ -1,7 +1,7 @@
 /** What a batch costs a coordinator that has many to take, by the number of agents they are of. `simulator.ts` shows what a fleet costs at its
  *  own pace: there batches that come seldom cost most, since each wakes a process. Here nothing is seldom: the coordinator of a real run is
  *  killed when it has started, the agents publish all that they will ever seal to a real nats-server, and the coordinator that is started then
- *  finds it there and works it off. Every row has the same number of batches, of few agents or of many; rows take turns.
+ *  finds it there, interval by interval, and works it off. Every row has the same number of batches, of few agents or of many; rows take turns.
  *
  *  Counted is the CPU time of all threads, from /proc, between the interval at which a sixth is in and the last one: the start of a process and
  *  most of the compilation of its code are over by then. It includes reading from nats-server, decoding, merging, judging, the bundle and
@@ -20,7 +20,6 @@ const { values } = parseArgs({
     agents: { type: 'string', multiple: true, default: ['100', '300', '1000', '3000', '10000'] },
     batches: { type: 'string', default: '60000' },
     rounds: { type: 'string', default: '3' },
-    processes: { type: 'string', default: '2' },
     build: { type: 'string', default: 'dist' },
   },
 });
@@ -39,7 +38,7 @@ interface Measured {
 async function measure(agents: number): Promise<Measured> {
   const intervals = Math.round(Number(values.batches) / agents);
   const { build } = values;
-  const simulation = await Simulation.open({ agents, seconds: intervals, processes: Number(values.processes), spreadMs: 0, build });
+  const simulation = await Simulation.open({ agents, seconds: intervals, processes: 1, spreadMs: 0, build });
   try {
     await simulation.startCoordinator();
     await simulation.join(true);

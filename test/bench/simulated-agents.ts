@@ -221,9 +221,12 @@ class SimulatedAgent {
   }
 }
 
-/** Seals as much as may be on its way, interval by interval, as time would have it. */
+/** Seals as much as may be on its way, one interval after the other, as time would have it. */
 function rushOn(): void {
-  while (publisher.underWay < RUSHING_MAX && rushed < count * options.seconds) agents[rushed++ % count]?.seal();
+  while (publisher.underWay < RUSHING_MAX && rushed < count * options.seconds) {
+    if (rushed % count === 0 && publisher.underWay > 0) return;
+    agents[rushed++ % count]?.seal();
+  }
 }
 
 const agents: SimulatedAgent[] = [];

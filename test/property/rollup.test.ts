@@ -105,6 +105,31 @@ describe('rollup', () => {
     );
   });
 
+  test('intervals that are taken back when nobody looks at them any more leave nothing in those that follow', () => {
+    fc.assert(
+      fc.property(fleet, fc.nat({ max: 2 }), (agents, kept) => {
+        const inOrder = batchesOf(agents).sort((one, other) => one.intervalIndex - other.intervalIndex);
+        const kinds = [true, false].map((takesBack) => {
+          const rollup = new Rollup();
+          const latest: MergedInterval[] = [];
+          const seen: unknown[] = [];
+          for (const batch of inOrder) {
+            for (const interval of rollup.close(batch.intervalIndex)) {
+              seen.push(intervalContent(interval));
+              latest.push(interval);
+              const oldest = latest.length > kept ? latest.shift() : undefined;
+              if (takesBack && oldest !== undefined) rollup.recycle(oldest);
+            }
+            rollup.add(batch);
+          }
+          seen.push(rollup.close(Infinity).map(intervalContent), content(rollup.series()));
+          return seen;
+        });
+        expect(kinds[0]).toEqual(kinds[1]);
+      }),
+    );
+  });
+
   test('a batch that never came is a gap until it comes', () => {
     const batches = batchesOf([Array.from({ length: 4 }, () => oneSample())]);
     const [first, second, third, fourth] = batches;
