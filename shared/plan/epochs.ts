@@ -6,8 +6,8 @@ export interface Epoch {
   readonly number: number;
   /** Run-relative instant at which it takes force, whole microseconds, never before the epoch before it. Epoch 0 begins at 0. */
   readonly fromUs: number;
-  /** Agent ids; an agent appears as often as it weighs, in lowest terms, spread evenly. Index n belongs to `owners[n mod owners.length]`. An agent is told of its
-   *  own slots alone: there `SOMEBODY_ELSE` has the others. */
+  /** Agent ids; an agent appears as often as it weighs, in lowest terms, spread evenly. Index n belongs to `owners[n mod owners.length]`.
+   *  An agent is told of its own slots alone: there `SOMEBODY_ELSE` has the others. */
   readonly owners: readonly string[];
   /** What changes of the load at `fromUs`; absent: nothing. */
   readonly amendments?: readonly Amendment[];
