@@ -30,7 +30,8 @@ const projects = [
     env: SHORT_REHEARSAL,
   },
   { name: 'crowded', timeoutMs: 120_000, workers: 1, include: CROWDED, env: SHORT_REHEARSAL },
-  { name: 'timing', timeoutMs: 120_000, workers: 1, include: TIMING },
+  // What a noisy machine spoilt is measured again: up to four times.
+  { name: 'timing', timeoutMs: 240_000, workers: 1, include: TIMING },
 ];
 
 export default defineConfig({

@@ -15,9 +15,41 @@ while (Atomics.load(words, 0) === 0) {
 parentPort.postMessage(late);
 `;
 
-/** How late the scheduler let a thread go on that had nothing to do but to wake every millisecond while `work` ran: the 99th percentile,
- *  milliseconds. What no program on this machine could have done better, and no part of what is being tested. */
-export async function withNoise<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly lateP99Ms: number }> {
+/** In a quiet second no instant is noticed later than this. */
+const QUIET_MAX_MS = 2;
+
+/** How late the scheduler let a thread go on that had nothing to do but to wake every millisecond: what no program on this machine could
+ *  have done better at the time, and no part of what is being tested. */
+export class MachineNoise {
+  readonly #lateMs: readonly number[];
+
+  constructor(lateMs: readonly number[]) {
+    this.#lateMs = lateMs.toSorted((a, b) => a - b);
+  }
+
+  get maxMs(): number {
+    return this.#lateMs.at(-1) ?? 0;
+  }
+
+  /** 99 of 100 waits were shorter, milliseconds. */
+  get p99Ms(): number {
+    return this.#quantileMs(0.99);
+  }
+
+  /** 99 of 100 sums of `waits` waits are shorter, milliseconds, whether the waits have to do with each other or not. A sum above n·x has
+   *  a term above x, and of n terms one is above x at most n times as often as one alone is (Boole's inequality): so x is what a wait is
+   *  above in one of 100·n cases. */
+  sumP99Ms(waits: number): number {
+    return waits * this.#quantileMs(1 - 0.01 / waits);
+  }
+
+  #quantileMs(share: number): number {
+    return this.#lateMs[Math.floor(this.#lateMs.length * share)] ?? this.maxMs;
+  }
+}
+
+/** What the machine did while `work` ran. */
+export async function withNoise<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly noise: MachineNoise }> {
   const shared = new SharedArrayBuffer(4);
   const worker = new Worker(PROBE, { eval: true, workerData: shared });
   const said = once(worker, 'message') as Promise<[readonly number[]]>;
@@ -25,9 +57,17 @@ export async function withNoise<T>(work: () => Promise<T>): Promise<{ readonly r
     const result = await work();
     Atomics.store(new Int32Array(shared), 0, 1);
     Atomics.notify(new Int32Array(shared), 0);
-    const [late] = await said;
-    return { result, lateP99Ms: late.toSorted((a, b) => a - b)[Math.floor(late.length * 0.99)] ?? 0 };
+    const [lateMs] = await said;
+    return { result, noise: new MachineNoise(lateMs) };
   } finally {
     await worker.terminate();
+  }
+}
+
+/** Waits for a quiet second, but no longer than `secondsMax`. */
+export async function quietSecond(secondsMax: number): Promise<void> {
+  for (let left = secondsMax; left > 0; left--) {
+    const { noise } = await withNoise(() => new Promise((done) => setTimeout(done, 1_000)));
+    if (noise.maxMs < QUIET_MAX_MS) return;
   }
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSchedule, presences, type PlannedScenario, type RampingVusLoad } from '../../shared/plan/index.ts';
 import { Cluster, type ClusterRun } from '../support/cluster.ts';
 import { exponentialCdf, ksDistance, ksLimit } from '../support/kolmogorov-smirnov.ts';
-import { withNoise } from '../support/machine-noise.ts';
+import { withNoise, type MachineNoise } from '../support/machine-noise.ts';
 import { atAQuietMoment, type Attempt } from '../support/quiet-moment.ts';
 import { TargetProcess } from '../support/target-process.ts';
 import type { Arrival, TargetLog } from '../support/target.ts';
@@ -60,7 +60,7 @@ describe.each([1, 3])('the target’s log of what %i agents sent is the plan', (
   test('every arrival of the open executors comes once, at its instant, and poisson gaps are exponential', async () => {
     await target.behave('*', {});
     await atAQuietMoment(NOISE_MAX_MS, async () => {
-      const { run, log, zeroUs, lateP99Ms } = await logged(OPEN, (name) => `/${name}/$\{iteration}`);
+      const { run, log, zeroUs, noise } = await logged(OPEN, (name) => `/${name}/$\{iteration}`);
       const judges = run.plan.scenarios.map((scenario) => {
         const schedule = createSchedule(scenario, run.plan.seed);
         const arrivals = arrivalsOf(log, scenario.name);
@@ -78,14 +78,14 @@ describe.each([1, 3])('the target’s log of what %i agents sent is the plan', (
           expect(ksDistance(gaps, exponentialCdf), `${scenario.name}: Kolmogorov and Smirnov's distance`).toBeLessThan(limit);
         };
       });
-      return attempt(lateP99Ms, judges);
+      return attempt(noise, judges);
     });
   });
 
   test('VUs of the closed executors are never more than planned, and begin exactly what is theirs', async () => {
     await target.behave('*', { latency: { kind: 'constant', us: LATENCY_MS * 1_000 } });
     await atAQuietMoment(NOISE_MAX_MS, async () => {
-      const { run, log, zeroUs, lateP99Ms } = await logged(CLOSED, (name) => `/${name}/${vuPath}`);
+      const { run, log, zeroUs, noise } = await logged(CLOSED, (name) => `/${name}/${vuPath}`);
       const of = (name: keyof typeof CLOSED): LoggedArrival[] => arrivalsOf(log, name);
       for (const name of Object.keys(CLOSED) as (keyof typeof CLOSED)[]) {
         const arrivals = of(name);
@@ -99,17 +99,17 @@ describe.each([1, 3])('the target’s log of what %i agents sent is the plan', (
       expect(mostAtOnce(of('per-vu-iterations'))).toBeLessThanOrEqual(5);
       expect(of('shared-iterations').map(({ numbers }) => numbers[1] ?? NaN).toSorted((a, b) => a - b)).toEqual(Array.from({ length: 41 }, (_, n) => n)); // prettier-ignore
       expect(mostAtOnce(of('shared-iterations'))).toBeLessThanOrEqual(5);
-      return attempt(lateP99Ms, [followsItsRamp(run, of('ramping-vus'), zeroUs)]);
+      return attempt(noise, [followsItsRamp(run, of('ramping-vus'), zeroUs)]);
     });
   });
 
   async function logged(
     scenarios: Readonly<Record<string, object>>,
     path: (name: string) => string,
-  ): Promise<{ run: ClusterRun; log: TargetLog; zeroUs: number; lateP99Ms: number }> {
+  ): Promise<{ run: ClusterRun; log: TargetLog; zeroUs: number; noise: MachineNoise }> {
     await target.reset();
     const flows = Object.entries(scenarios).map(([name, load]) => [name, { ...load, flow: [{ get: path(name), name }] }]);
-    const { result: run, lateP99Ms } = await withNoise(() =>
+    const { result: run, noise } = await withNoise(() =>
       cluster.run({ name: 'arrivals', target: target.url, scenarios: Object.fromEntries(flows) as object }, agents),
     );
     const log = await target.log();
@@ -121,7 +121,7 @@ describe.each([1, 3])('the target’s log of what %i agents sent is the plan', (
       started: log.total,
       planned: log.total,
     });
-    return { run, log, zeroUs: zeroOf(run), lateP99Ms };
+    return { run, log, zeroUs: zeroOf(run), noise };
   }
 });
 
@@ -137,9 +137,10 @@ function arrivalsOf({ arrivals }: TargetLog, scenario: string): LoggedArrival[] 
     .map((arrival) => ({ ...arrival, numbers: arrival.path.split('/').slice(2).map(Number) }));
 }
 
-function attempt(lateP99Ms: number, judges: readonly ((slackMs: number) => void)[]): Attempt {
+function attempt(noise: MachineNoise, judges: readonly ((slackMs: number) => void)[]): Attempt {
   return {
-    noiseMs: WAITS * lateP99Ms,
+    noiseMs: WAITS * noise.p99Ms,
+    allowanceMs: noise.sumP99Ms(WAITS),
     judge: (slackMs) => {
       for (const judge of judges) judge(slackMs);
     },

@@ -114,7 +114,7 @@ async function expectAligned(clocks: Clocks, midway: () => Promise<void>): Promi
     // Code is compiled, connections and clocks have settled.
     await run(1);
     await atAQuietMoment(WAITS * 0.5, async () => {
-      const { result: ran, lateP99Ms } = await withNoise(async () => {
+      const { result: ran, noise } = await withNoise(async () => {
         const running = run(SECONDS);
         await Promise.race([
           running,
@@ -131,7 +131,8 @@ async function expectAligned(clocks: Clocks, midway: () => Promise<void>): Promi
       expect(ran.summary.validity.reasons.filter(({ code }) => code === 'clock-uncertain')).toEqual([]);
       const { scenario, epochs } = planOf(ran.bundle);
       return {
-        noiseMs: lateP99Ms * WAITS,
+        noiseMs: WAITS * noise.p99Ms,
+        allowanceMs: noise.sumP99Ms(WAITS),
         judge: (slackMs: number): void => {
           const offsMs = [...first.values()];
           expect(Math.max(...offsMs) - Math.min(...offsMs), `starts, ms: ${JSON.stringify([...first])}`).toBeLessThanOrEqual(
