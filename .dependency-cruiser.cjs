@@ -1,4 +1,4 @@
-/** Who may enter which room (ARCHITECTURE.md). `scripts/deps-canary.mjs` plants a breach of every rule and expects each to be found. */
+/** Who may enter which room (ARCHITECTURE.md). `scripts/deps-canary.ts` plants a breach of every rule and expects each to be found. */
 
 /** What each library may import of the others. */
 const LIBRARIES = {

@@ -30,7 +30,7 @@ const projects = [
     env: SHORT_REHEARSAL,
   },
   { name: 'crowded', timeoutMs: 120_000, workers: 1, include: CROWDED, env: SHORT_REHEARSAL },
-  // What a noisy machine spoilt is measured again: up to four times.
+  // What a noisy machine spoilt is measured again, three times at most.
   { name: 'timing', timeoutMs: 240_000, workers: 1, include: TIMING },
 ];
 

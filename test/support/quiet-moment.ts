@@ -1,4 +1,7 @@
+import type { ClusterRun } from './cluster.ts';
 import { quietSecond } from './machine-noise.ts';
+import { zeroUs } from './started-run.ts';
+import type { TargetLog } from './target.ts';
 
 /** One measurement that a noisy machine can spoil. */
 export interface Attempt {
@@ -10,12 +13,12 @@ export interface Attempt {
   readonly judge: (slackMs: number) => void;
 }
 
-const ATTEMPTS_MAX = 4;
+const ATTEMPTS_MAX = 3;
 /** What a machine is given to come to rest before the next attempt. */
 const REST_SECONDS_MAX = 8;
 
 /** Measures and judges. A measurement that is not as it must be counts, unless its own noise was above the limit: then the machine had
- *  no time for it, and it is taken again, after a quiet second if one comes. When all were that noisy, the last is judged with its noise
+ *  no time for it, and it is taken again, after a quiet second if one comes. When three were that noisy, the last is judged with its noise
  *  allowed for, and counts. */
 export async function atAQuietMoment(noiseMaxMs: number, measure: () => Promise<Attempt>): Promise<void> {
   for (let left = ATTEMPTS_MAX - 1; ; left--) {
@@ -36,4 +39,17 @@ export function noiseMs(
   target: { readonly loopDelayMaxUs: number },
 ): number {
   return Math.max(target.loopDelayMaxUs / 1_000, ...agents.flatMap(({ pacerLagMaxMs, loopDelayMaxMs }) => [pacerLagMaxMs, loopDelayMaxMs]));
+}
+
+/** The same of a part of a run: `(fromUs, toUs)`, from the run's zero on, to milliseconds. What an agent saw is known interval by interval. */
+export async function noiseWithin(run: ClusterRun, { stalls }: TargetLog): Promise<(fromUs: number, toUs: number) => number> {
+  const originUs = zeroUs(run);
+  const intervalUs = run.plan.intervalMs * 1_000;
+  const late = stalls.map(({ endUs, lateUs }) => ({ fromUs: endUs - lateUs - originUs, toUs: endUs - originUs, lateUs }));
+  for await (const { intervalIndex, intervalCount, health } of run.bundle.agentLines()) {
+    const [fromUs, toUs] = [intervalIndex * intervalUs, (intervalIndex + intervalCount) * intervalUs];
+    late.push({ fromUs, toUs, lateUs: Math.max(health.loopDelayMaxUs, health.pacerLagMaxUs) });
+  }
+  return (fromUs, toUs) =>
+    Math.max(0, ...late.filter((moment) => moment.fromUs < toUs && moment.toUs > fromUs).map(({ lateUs }) => lateUs / 1_000));
 }

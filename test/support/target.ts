@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
 import { createStorefront } from '../../examples/target/storefront.ts';
 import { systemClock } from '../../shared/base/index.ts';
@@ -50,12 +49,24 @@ export interface TargetLog {
   readonly counts: Readonly<Record<string, number>>;
   readonly arrivals: readonly Arrival[];
   readonly connectionsOpened: number;
-  /** The longest that the target's own event loop was late: what a test may blame on the machine. */
+  /** Moments at which the target's own event loop was late, in their order: what a test may blame on the machine. */
+  readonly stalls: readonly Stall[];
+  /** The longest of them. */
   readonly loopDelayMaxUs: number;
+}
+
+/** An event loop did nothing for some time before `endUs` (microseconds since the Unix epoch), and was late by `lateUs` then. */
+export interface Stall {
+  readonly endUs: number;
+  readonly lateUs: number;
 }
 
 /** How often the event loop is asked whether it is late. */
 const LOOP_DELAY_EVERY_MS = 5;
+/** Shorter ones are what a timer of whole milliseconds is off. */
+const STALL_MIN_US = 1_500;
+/** Past this many only the longest is known. */
+const STALLS_MAX = 100_000;
 
 /** Past this many, requests are counted and no longer listed. */
 const ARRIVALS_MAX = 1_000_000;
@@ -81,11 +92,15 @@ export class Target {
   private frozenFromUs = 0;
   private frozenToUs = 0;
   private nextFreeze: { readonly afterUs: number; readonly forUs: number } | undefined;
-  private readonly loopDelay = monitorEventLoopDelay({ resolution: LOOP_DELAY_EVERY_MS });
+  private stalls: Stall[] = [];
+  private loopDelayMaxUs = 0;
+  private probedUs = systemClock.nowUs();
+  private readonly probe = setInterval(() => {
+    this.onProbe();
+  }, LOOP_DELAY_EVERY_MS).unref();
 
   private constructor(options: TargetOptions) {
     this.behaviours = new Map(Object.entries(options.behaviours ?? {}));
-    this.loopDelay.enable();
     this.server = createServer({ keepAliveTimeout: 600_000, requestTimeout: 0, headersTimeout: 0 }, (request, response) => {
       this.onRequest(request, response);
     });
@@ -141,7 +156,8 @@ export class Target {
       counts: Object.fromEntries(this.counts),
       arrivals: this.arrivals.map((arrival) => ({ ...arrival })),
       connectionsOpened: this.connectionsOpened,
-      loopDelayMaxUs: Math.max(0, this.loopDelay.max / 1_000 - LOOP_DELAY_EVERY_MS * 1_000),
+      stalls: [...this.stalls],
+      loopDelayMaxUs: this.loopDelayMaxUs,
     };
   }
 
@@ -155,15 +171,24 @@ export class Target {
     this.counts = new Map();
     this.arrivals = [];
     this.connectionsOpened = 0;
-    this.loopDelay.reset();
+    this.stalls = [];
+    this.loopDelayMaxUs = 0;
   }
 
   async stop(): Promise<void> {
-    this.loopDelay.disable();
+    clearInterval(this.probe);
     const closed = new Promise((resolve) => this.listener.close(resolve));
     for (const socket of this.sockets) socket.destroy();
     this.server.close();
     await closed;
+  }
+
+  private onProbe(): void {
+    const endUs = systemClock.nowUs();
+    const lateUs = endUs - this.probedUs - LOOP_DELAY_EVERY_MS * 1_000;
+    this.probedUs = endUs;
+    this.loopDelayMaxUs = Math.max(this.loopDelayMaxUs, lateUs);
+    if (lateUs > STALL_MIN_US && this.stalls.length < STALLS_MAX) this.stalls.push({ endUs, lateUs });
   }
 
   private onRequest(request: IncomingMessage, response: ServerResponse): void {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { imbalances } from '../../shared/stats/index.ts';
 import { Cluster } from '../support/cluster.ts';
-import { atAQuietMoment, noiseMs } from '../support/quiet-moment.ts';
+import { atAQuietMoment, noiseMs, noiseWithin } from '../support/quiet-moment.ts';
 import { iterationsOf, perWindow, zeroUs } from '../support/started-run.ts';
 import { TargetProcess } from '../support/target-process.ts';
 
@@ -61,6 +61,7 @@ describe('the load of a run under way', () => {
         (run.bundle.manifest.events as readonly Event[]).find((event) => event.kind === kind)?.detail.atUs ?? NaN;
       const [scaledUs, pausedUs, resumedUs] = [at('scaled'), at('paused'), at('resumed')];
       const finished = await cluster.muster('scale', runId, '--rate', '5');
+      const noise = await noiseWithin(run, log);
 
       return {
         noiseMs: noiseMs(run.summary.agents, log),
@@ -72,14 +73,17 @@ describe('the load of a run under way', () => {
           expect(Math.abs(ledger.planned - planned)).toBeLessThanOrEqual(2);
           expect(total).toBe(ledger.started);
           expect(new Set(iterationsOf(arrivals)).size).toBe(total);
-          // Windows that lie wholly on one side of a change have the rate of that side.
+          // Windows that lie wholly on one side of a change have the rate of that side, but for what a process that stood still then
+          // was late by.
           const counts = perWindow(arrivals, zeroUs(run), WINDOW_US);
           const offs = counts.slice(0, SECONDS * 10 - 1).flatMap((count, window) => {
             const [fromUs, toUs] = [window * WINDOW_US, (window + 1) * WINDOW_US];
             const changes = [0, scaledUs, pausedUs, resumedUs].filter((us) => us <= fromUs);
             if ([scaledUs, pausedUs, resumedUs].some((us) => us > fromUs - WINDOW_US && us < toUs + WINDOW_US)) return [];
             const rate = [0, 200, 800, 0, 800][changes.length] ?? NaN;
-            return [{ off: Math.abs(count - rate / 10), window, count, slack: (rate * slackMs) / 1_000 }];
+            // What came late comes in the next window.
+            const lateMs = Math.max(slackMs, noise(fromUs - WINDOW_US, toUs));
+            return [{ off: Math.abs(count - rate / 10), window, count, slack: (rate * lateMs) / 1_000 }];
           });
           expect(offs.filter(({ off, slack }) => off > 3 + slack)).toEqual([]);
           // Nothing comes before its instant: no noise can make that happen.
