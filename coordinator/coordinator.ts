@@ -22,8 +22,8 @@ export interface CoordinatorOptions {
   readonly stream: StreamOptions;
   /** How long results may still arrive after the last agent's load has ended. */
   readonly drainTimeoutMs: number;
-  /** Whether runs are taken up that another coordinator left behind. */
-  readonly takesUp: boolean;
+  /** It is there for one run of its own process: it takes up none that another coordinator left behind, and nobody asks after it. */
+  readonly isPrivate: boolean;
 }
 
 /** What is told to somebody who watches a run. */
@@ -171,7 +171,7 @@ export class Coordinator {
     const { runId, name, zeroUs, finished } = history;
     const past = { ...history, events: [] };
     this.past.set(runId, past);
-    if (finished !== undefined || !this.options.takesUp || (await this.plane.isOwned(runId))) return;
+    if (finished !== undefined || this.options.isPrivate || (await this.plane.isOwned(runId))) return;
     try {
       if (zeroUs === undefined) throw new AppError('COORDINATOR_UNAVAILABLE', 'the coordinator was restarted before the run had begun');
       this.left.push(await loadResumed({ ...history, zeroUs }, this.plane, this.bundleDir(runId), this.log));

@@ -77,6 +77,7 @@ function tell(thrown: unknown): number {
 
 /** The command that the first word names. All of them for help, a mistake or no word: commander then lists or suggests. */
 function wanted(word: string | undefined): readonly Load[] {
+  if (word === '--version' || word === '-V') return [];
   const command = Object.entries(COMMANDS).find(([name]) => name === word);
   return command === undefined ? Object.values(COMMANDS) : [command[1]];
 }

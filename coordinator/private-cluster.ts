@@ -36,7 +36,7 @@ export async function startPrivateCluster(
       undo.push(() => nats.stop());
       url = nats.url;
     }
-    const options = { natsUrl: url, runsDir, joinToken: '', stream: STREAM_DEFAULTS, drainTimeoutMs, takesUp: false };
+    const options = { natsUrl: url, runsDir, joinToken: '', stream: STREAM_DEFAULTS, drainTimeoutMs, isPrivate: true };
     const coordinator = await serveCoordinator('127.0.0.1:0', options, clock, createLog('coordinator', logLevel));
     undo.push(() => coordinator.close());
     const address = `127.0.0.1:${coordinator.port}`;

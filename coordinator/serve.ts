@@ -16,7 +16,7 @@ export interface ServingCoordinator {
 export async function serveCoordinator(listen: string, options: CoordinatorOptions, clock: Clock, log: Log): Promise<ServingCoordinator> {
   const coordinator = await Coordinator.start(options, clock, log);
   try {
-    const server = await openServer(listen, coordinator, clock, log);
+    const server = await openServer(listen, options.isPrivate, coordinator, clock, log);
     // Only now, so that a port that is taken leaves those runs as they are; and at once: nobody is heard before this turn of the loop ends.
     coordinator.takeUp();
     return {

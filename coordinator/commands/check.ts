@@ -10,7 +10,6 @@ import {
   thresholdsOf,
   type Results,
 } from '../../shared/report/index.ts';
-import { parseThresholds } from '../../shared/scenario/index.ts';
 import type { Threshold } from '../../shared/sla/index.ts';
 import { parseMilliseconds, unitOption, type Exit } from './command.ts';
 
@@ -56,10 +55,13 @@ export function checkCommand(exit: Exit): Command {
 
 async function chosen(results: Results, flags: Flags): Promise<Threshold[]> {
   const context = { intervalUs: results.intervalUs, metrics: results.custom };
-  const given = flags.threshold.flatMap((text) => parseThresholds(text, { where: `--threshold ${text}`, ...context }));
-  if (flags.thresholds !== undefined)
-    given.push(...parseThresholds(await readText(flags.thresholds), { where: flags.thresholds, ...context }));
-  if (given.length > 0) return given;
+  if (flags.threshold.length > 0 || flags.thresholds !== undefined) {
+    const { parseThresholds } = await import('../../shared/scenario/index.ts');
+    const given = flags.threshold.flatMap((text) => parseThresholds(text, { where: `--threshold ${text}`, ...context }));
+    if (flags.thresholds !== undefined)
+      given.push(...parseThresholds(await readText(flags.thresholds), { where: flags.thresholds, ...context }));
+    if (given.length > 0) return given;
+  }
   const own = thresholdsOf(results);
   if (own.length > 0) return own;
   const why =

@@ -53,7 +53,7 @@ export function coordinatorCommand(exit: Exit): Command {
       // Better now than when somebody's run is to be written.
       await proveWritable(runsDir);
       const stream = { bytesMax: streamBytes, ageMaxMs: streamAge, replicas };
-      const options = { natsUrl: nats, runsDir, joinToken, stream, drainTimeoutMs: drainTimeout, takesUp: true };
+      const options = { natsUrl: nats, runsDir, joinToken, stream, drainTimeoutMs: drainTimeout, isPrivate: false };
       const coordinator = await serveCoordinator(listen, options, systemClock, log);
       log.info({ listen, port: coordinator.port, nats }, 'coordinator is up');
       const ending = new AbortController();

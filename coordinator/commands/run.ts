@@ -6,7 +6,7 @@ import { encodeWorkload } from '../../shared/wire/index.ts';
 import { fetchBundle, proveWritable } from '../fetch-bundle.ts';
 import { followRun } from '../follow-run.ts';
 import type { Outcome } from '../outcome.ts';
-import { startPrivateCluster, type PrivateCluster } from '../private-cluster.ts';
+import type { PrivateCluster } from '../private-cluster.ts';
 import { RunsClient } from '../rpc/runs-client.ts';
 import { sendFiles } from '../send-files.ts';
 import { LOSS_POLICIES, type LossPolicy, type SubmissionInput } from '../submission.ts';
@@ -100,7 +100,11 @@ async function startAndFollow(file: string, flags: Flags, stopping: AbortSignal)
   // Better now than after the load.
   await proveWritable(flags.out ?? RUNS_DIR);
   let cluster: PrivateCluster | undefined;
-  if (flags.coordinator === undefined) cluster = await startPrivateCluster(submission.agents, flags.nats, flags.drainTimeout, systemClock);
+  if (flags.coordinator === undefined) {
+    // On somebody else's cluster nothing of what serves one is loaded.
+    const { startPrivateCluster } = await import('../private-cluster.ts');
+    cluster = await startPrivateCluster(submission.agents, flags.nats, flags.drainTimeout, systemClock);
+  }
   try {
     const client = await RunsClient.connect(flags.coordinator ?? cluster?.address ?? '');
     try {

@@ -15,10 +15,10 @@ import {
   type WatchResponse,
 } from '../../proto/gen/muster/v1/control.ts';
 import { AppError, ERROR_TABLE, EXIT_CODES, GRPC_MESSAGE_BYTES_MAX, type ErrorCode, type ExitCode } from '../../shared/base/index.ts';
-import { parseSummary, type Snapshot } from '../../shared/report/index.ts';
+import type { Snapshot } from '../../shared/report/index.ts';
 import type { LiveChange, ScaleRequest } from '../live-control.ts';
 import type { Outcome } from '../outcome.ts';
-import { submissionToWire, type SubmissionInput } from '../submission.ts';
+import type { SubmissionInput } from '../submission.ts';
 
 export type { AgentInfo, RunInfo } from '../../proto/gen/muster/v1/control.ts';
 
@@ -73,6 +73,8 @@ export class RunsClient {
   }
 
   async submit(submission: SubmissionInput): Promise<string> {
+    // Loaded by who submits: `muster stop` has no time for it.
+    const { submissionToWire } = await import('../submission.ts');
     const request = submissionToWire(submission);
     return (await this.unary<SubmitResponse>((options, done) => this.client.submit(request, NO_METADATA, options, done))).runId;
   }
@@ -111,6 +113,7 @@ export class RunsClient {
 
   /** Follows a run to its end. */
   async watch(runId: string, onSnapshot: (snapshot: Snapshot) => void): Promise<Outcome> {
+    const { parseSummary } = await import('../../shared/report/index.ts');
     const stream = this.client.watch({ runId }, { deadline: Date.now() + WATCH_TIMEOUT_MS });
     for await (const { kind } of this.read<WatchResponse>(stream)) {
       if (kind?.$case === 'snapshotJson') onSnapshot(JSON.parse(kind.value) as Snapshot);

@@ -1,8 +1,4 @@
-import { readFileSync } from 'node:fs';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
-import { HealthImplementation } from 'grpc-health-check';
 import { ControlService, RunsService } from '../../proto/gen/muster/v1/control.ts';
 import { AppError, GRPC_MESSAGE_BYTES_MAX, type Clock, type Log } from '../../shared/base/index.ts';
 import { controlServer } from './control-server.ts';
@@ -17,8 +13,15 @@ export interface RunningServer {
 
 const CLOSE_TIMEOUT_MS = 2_000;
 
-/** Serves Control and Runs, with gRPC health and reflection. Throws `AppError('PORT_TAKEN')` when `listen` (HOST:PORT) cannot be bound. */
-export async function openServer(listen: string, coordinator: Coordinator, clock: Clock, log: Log): Promise<RunningServer> {
+/** Serves Control and Runs, and health and reflection where others than we ourselves may ask: `isPrivate` is false. Throws
+ *  `AppError('PORT_TAKEN')` when `listen` (HOST:PORT) cannot be bound. */
+export async function openServer(
+  listen: string,
+  isPrivate: boolean,
+  coordinator: Coordinator,
+  clock: Clock,
+  log: Log,
+): Promise<RunningServer> {
   const uncollected = new Uncollected(clock);
   const server = new Server({
     'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
@@ -27,10 +30,8 @@ export async function openServer(listen: string, coordinator: Coordinator, clock
   });
   server.addService(ControlService, controlServer(coordinator.members, log));
   server.addService(RunsService, runsServer(coordinator, uncollected, log));
-  const health = new HealthImplementation({ '': 'SERVING', 'muster.v1.Control': 'SERVING', 'muster.v1.Runs': 'SERVING' });
-  health.addToServer(server);
-  const descriptors = loadFileDescriptorSetFromBuffer(readFileSync(new URL('../../proto/gen/descriptor.binpb', import.meta.url)));
-  new ReflectionService(descriptors).addToServer(server);
+  // Loaded only where they are of use: they take longer to load than everything else here.
+  if (!isPrivate) (await import('./introspection.ts')).addIntrospection(server);
 
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(listen, ServerCredentials.createInsecure(), (error, bound) => {

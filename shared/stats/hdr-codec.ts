@@ -1,4 +1,5 @@
-import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
+import { createRequire } from 'node:module';
+import type * as Library from 'hdr-histogram-js';
 import { BUCKETS, HIGHEST_US, LOWEST_US, SIGNIFICANT_DIGITS } from './hdr-layout.ts';
 import type { Histogram } from './histogram.ts';
 
@@ -221,8 +222,12 @@ function readInt32(payload: Uint8Array, at: number): number {
   return (payload[at]! << 24) | (payload[at + 1]! << 16) | (payload[at + 2]! << 8) | payload[at + 3]!;
 }
 
-/** Decodes log text of any configuration with the library, which trusts the head: check that first. Throws `RangeError`. */
+const requireHere = createRequire(import.meta.url);
+
+/** Decodes log text of any configuration with the library, which trusts the head: check that first. Throws `RangeError`.
+ *  The library is loaded here and not before: every process has this module, and few ever read another tool's histogram. */
 export function decodeForeign(text: string): RecordedValues {
+  const { decodeFromCompressedBase64 } = requireHere('hdr-histogram-js') as typeof Library;
   try {
     // The decoder's 32-bit buckets would wrap counts above 2^31; 64 keeps them.
     return decodeFromCompressedBase64(text, 64, false) as unknown as RecordedValues;

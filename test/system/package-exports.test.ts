@@ -6,20 +6,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseThresholds } from '../../shared/scenario/index.ts';
 import type { Batch } from '../../shared/stats/index.ts';
 import { writeBundle } from '../support/bundles.ts';
+import { importGuard } from '../support/import-guard.ts';
 import { sealedInterval, trendSlice } from '../support/intervals.ts';
 import { openScenario } from '../support/plans.ts';
 import { ROOT } from '../support/shell.ts';
 
-/** Throws on whatever the control plane and the results plane are made of, by name and by where it was found. */
-const HOOKS = `
-export async function resolve(specifier, context, next) {
-  if (/^(@grpc\\/|nats(\\/|$))/.test(specifier)) throw new Error('refused by the hook: ' + specifier);
-  const found = await next(specifier, context);
-  if (/\\/node_modules\\/(@grpc|nats)\\//.test(found.url)) throw new Error('refused by the hook: ' + found.url);
-  return found;
-}
-`;
-const REGISTER = `import { register } from 'node:module'; register('./hooks.mjs', import.meta.url);`;
+/** Whatever the control plane and the results plane are made of. */
+const GUARD = importGuard(['@grpc', 'nats']);
 
 /** An empty project into which the packed package was installed. */
 let project: string;
@@ -28,8 +21,6 @@ const programs = (name: string): string => join(project, 'node_modules', 'muster
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), 'muster-packed-'));
   await writeFile(join(project, 'package.json'), '{ "name": "empty", "private": true, "type": "module" }');
-  await writeFile(join(project, 'hooks.mjs'), HOOKS);
-  await writeFile(join(project, 'register.mjs'), REGISTER);
   const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', project], ROOT);
   const [{ filename } = { filename: '' }] = JSON.parse(packed.stdout) as { filename: string }[];
   const flags = ['--prefer-offline', '--omit=dev', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
@@ -39,13 +30,13 @@ beforeAll(async () => {
 afterAll(() => rm(project, { recursive: true, force: true }));
 
 describe('the packed package in an empty project, where gRPC and NATS cannot be imported', () => {
-  test('the hook keeps them out indeed', async () => {
+  test('the guard keeps them out indeed', async () => {
     await writeFile(join(project, 'forbidden.mjs'), `await import('@grpc/grpc-js');`);
-    expect((await hooked(join(project, 'forbidden.mjs'))).stderr).toContain('refused by the hook: @grpc/grpc-js');
+    expect((await hooked(join(project, 'forbidden.mjs'))).stderr).toContain('refused by the guard: @grpc/grpc-js');
     await writeFile(join(project, 'forbidden.mjs'), `await import('nats');`);
-    expect((await hooked(join(project, 'forbidden.mjs'))).stderr).toContain('refused by the hook: nats');
+    expect((await hooked(join(project, 'forbidden.mjs'))).stderr).toContain('refused by the guard: nats');
     expect((await hooked(join(project, 'node_modules', 'muster', 'dist', 'coordinator', 'main.js'))).stderr).toContain(
-      'refused by the hook',
+      'refused by the guard',
     );
   });
 
@@ -96,7 +87,7 @@ describe('the packed package in an empty project, where gRPC and NATS cannot be 
 });
 
 function hooked(program: string, ...words: readonly string[]): Promise<Ended> {
-  return run(process.execPath, ['--import', './register.mjs', program, ...words], project);
+  return run(process.execPath, ['--import', GUARD, program, ...words], project);
 }
 
 interface Ended {
