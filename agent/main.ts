@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { AppError, createLog, DEFAULTS, EXIT_CODES, reasonOf, rehearsalSetting, systemClock } from '../shared/base/index.ts';
-import { ID_PATTERN } from '../shared/wire/index.ts';
+import { AppError, createLog, DEFAULTS, EXIT_CODES, ID_PATTERN, reasonOf, rehearsalSetting, systemClock } from '../shared/base/index.ts';
 import { runAgent, type AgentOptions } from './agent.ts';
 import { calibratedRate } from './calibrated-rate.ts';
 import { catchStrays } from './catch-strays.ts';

@@ -1,4 +1,4 @@
-import type { Epoch } from '../shared/plan/index.ts';
+import { slotsByOwner, type Epoch } from '../shared/plan/index.ts';
 import type { CalibratedAgent } from '../shared/sla/index.ts';
 import type { Agent } from './fleet.ts';
 
@@ -9,14 +9,15 @@ export function calibratedAgents(
   peakPerSecond: number,
   epochs: readonly Epoch[],
 ): CalibratedAgent[] {
+  const onMachine = new Map<string, number>();
+  for (const { machineRate } of agents) {
+    if (machineRate !== undefined) onMachine.set(machineRate.machineId, (onMachine.get(machineRate.machineId) ?? 0) + 1);
+  }
+  const slots = epochs.map(({ owners }) => ({ of: slotsByOwner(owners), all: Math.max(1, owners.length) }));
   return agents.flatMap(({ id, machineRate }) => {
     if (machineRate === undefined) return [];
-    const neighbours = agents.filter((other) => other.machineRate?.machineId === machineRate.machineId).length;
-    const shownPerSecond = machineRate.arrivalsPerSecond / Math.max(machineRate.agents, neighbours);
-    return [{ agent: id, askedPerSecond: peakPerSecond * largestShare(id, epochs), shownPerSecond }];
+    const largestShare = Math.max(0, ...slots.map(({ of, all }) => (of.get(id)?.length ?? 0) / all));
+    const shownPerSecond = machineRate.arrivalsPerSecond / Math.max(machineRate.agents, onMachine.get(machineRate.machineId) ?? 0);
+    return [{ agent: id, askedPerSecond: peakPerSecond * largestShare, shownPerSecond }];
   });
-}
-
-function largestShare(agent: string, epochs: readonly Epoch[]): number {
-  return Math.max(0, ...epochs.map(({ owners }) => owners.filter((owner) => owner === agent).length / Math.max(1, owners.length)));
 }

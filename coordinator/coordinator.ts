@@ -22,7 +22,8 @@ export interface CoordinatorOptions {
   readonly stream: StreamOptions;
   /** How long results may still arrive after the last agent's load has ended. */
   readonly drainTimeoutMs: number;
-  /** It is there for one run of its own process: it takes up none that another coordinator left behind, and nobody asks after it. */
+  /** It is there for runs of its own process alone: it takes up none that another coordinator left behind, and answers no health checks and no
+   *  reflection. */
   readonly isPrivate: boolean;
 }
 

@@ -1,6 +1,5 @@
-import { AppError, VERSION, type Clock, type Log } from '../shared/base/index.ts';
+import { AppError, ID_PATTERN, VERSION, type Clock, type Log } from '../shared/base/index.ts';
 import {
-  ID_PATTERN,
   nextAgentState,
   type AgentEvent,
   type AgentMessage,

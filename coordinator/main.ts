@@ -75,7 +75,8 @@ function tell(thrown: unknown): number {
   return EXIT_CODES.bug.code;
 }
 
-/** The command that the first word names. All of them for help, a mistake or no word: commander then lists or suggests. */
+/** The command that the first word names. None for the version; all of them for help, a mistake or no word:
+ *  commander then lists or suggests. */
 function wanted(word: string | undefined): readonly Load[] {
   if (word === '--version' || word === '-V') return [];
   const command = Object.entries(COMMANDS).find(([name]) => name === word);

@@ -7,7 +7,7 @@ import { startAgent } from './agent-process.ts';
 import { startNats } from './nats-process.ts';
 import { serveCoordinator } from './serve.ts';
 
-/** A whole cluster on this machine for one run: what `muster run` uses when no coordinator is named. */
+/** A whole cluster on this machine for the runs of this process: what `muster run` uses when no coordinator is named. */
 export interface PrivateCluster {
   /** HOST:PORT of its coordinator. */
   readonly address: string;

@@ -1,7 +1,6 @@
 import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
-import { AppError, DEFAULTS, EXIT_CODES, parseDurationUs } from '../../shared/base/index.ts';
-import { ID_PATTERN } from '../../shared/wire/index.ts';
+import { AppError, DEFAULTS, EXIT_CODES, ID_PATTERN, parseDurationUs } from '../../shared/base/index.ts';
 import { startAgent } from '../agent-process.ts';
 import { collect, coordinatorOption, LOCAL_COORDINATOR, natsOption, parseCount, parsePairs, untilSignal, type Exit } from './command.ts';
 

@@ -101,7 +101,7 @@ async function startAndFollow(file: string, flags: Flags, stopping: AbortSignal)
   await proveWritable(flags.out ?? RUNS_DIR);
   let cluster: PrivateCluster | undefined;
   if (flags.coordinator === undefined) {
-    // On somebody else's cluster nothing of what serves one is loaded.
+    // On somebody else's cluster neither the coordinator nor its server is loaded.
     const { startPrivateCluster } = await import('../private-cluster.ts');
     cluster = await startPrivateCluster(submission.agents, flags.nats, flags.drainTimeout, systemClock);
   }

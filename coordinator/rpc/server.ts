@@ -30,7 +30,7 @@ export async function openServer(
   });
   server.addService(ControlService, controlServer(coordinator.members, log));
   server.addService(RunsService, runsServer(coordinator, uncollected, log));
-  // Loaded only where they are of use: they take longer to load than everything else here.
+  // Loaded only where they are of use.
   if (!isPrivate) (await import('./introspection.ts')).addIntrospection(server);
 
   const port = await new Promise<number>((resolve, reject) => {

@@ -22,3 +22,5 @@ export const SETUP_BYTES_MAX = 1024 * 1024;
 export const VUS_MAX = 1_000_000;
 /** Iterations of one scenario's schedule. Beyond 2^53 an index would no longer be exact. */
 export const ITERATIONS_MAX = 1e12;
+/** Ids of agents: what may stand in a subject of NATS and in a file name. */
+export const ID_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;

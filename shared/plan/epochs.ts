@@ -43,24 +43,44 @@ export const SOMEBODY_ELSE = '';
 const OWNERS_MAX = 4_096;
 
 /** Owners in which each agent appears as often as it weighs, in lowest terms, as evenly spread as whole numbers allow.
- *  Smooth weighted round-robin: every turn each agent gains its weight, the richest is picked and pays the total. */
+ *  Smooth weighted round-robin: every turn each agent gains its weight, the richest is picked (of several the first) and pays the total.
+ *  Agents of one weight are picked in turn, so only one of each weight has to be looked at: all of them would take a time that grows with
+ *  the square of a fleet's size. */
 export function spreadOwners(agents: readonly { readonly id: string; readonly weight: number }[]): string[] {
   const unit = agents.reduce((divisor, { weight }) => greatestDivisor(weight, divisor), 0);
-  // Turn by turn it would come to the same, in a time that grows with the square of a fleet's size.
-  if (agents.every(({ weight }) => weight === unit)) return agents.map(({ id }) => id);
-  const total = agents.reduce((sum, { weight }) => sum + weight, 0) / unit;
-  const credit = agents.map(() => 0);
+  const total = agents.reduce((sum, { weight }) => sum + weight / unit, 0);
+  const classes = new Map<number, WeightClass>();
+  agents.forEach(({ weight }, place) => {
+    const known = classes.get(weight);
+    if (known === undefined) classes.set(weight, { gain: weight / unit, places: [place], picks: 0 });
+    else known.places.push(place);
+  });
   const owners: string[] = [];
-  for (let turn = 0; turn < total; turn++) {
-    let richest = 0;
-    agents.forEach((agent, i) => {
-      credit[i] = (credit[i] ?? 0) + agent.weight / unit;
-      if ((credit[i] ?? 0) > (credit[richest] ?? 0)) richest = i;
-    });
-    credit[richest] = (credit[richest] ?? 0) - total;
-    owners.push(agents[richest]?.id ?? '');
+  for (let turn = 1; turn <= total; turn++) {
+    let richest: WeightClass | undefined;
+    let most = -Infinity;
+    let first = Infinity;
+    for (const one of classes.values()) {
+      const { gain, places, picks } = one;
+      const place = places[picks % places.length] ?? NaN;
+      const credit = turn * gain - Math.floor(picks / places.length) * total;
+      if (credit < most || (credit === most && place > first)) continue;
+      [richest, most, first] = [one, credit, place];
+    }
+    if (richest !== undefined) richest.picks++;
+    owners.push(agents[first]?.id ?? '');
   }
   return owners;
+}
+
+/** Agents of one weight. */
+interface WeightClass {
+  /** What each of them gains in a turn. */
+  readonly gain: number;
+  /** Where they stand among all agents, ascending. */
+  readonly places: number[];
+  /** How often one of them was picked. */
+  picks: number;
 }
 
 /** The owners after some have gone: those who stay keep every slot they have, so their VUs and connections stay too, and the slots of the

@@ -25,6 +25,3 @@ export function ownerSubject(runId: string): string {
 export function batchMessageId(runId: string, agentId: string, incarnation: string, sequence: number): string {
   return `${runId}:${agentId}:${incarnation}:${sequence}`;
 }
-
-/** What may stand in a subject token and in a file name. */
-export const ID_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;

@@ -113,9 +113,16 @@ describe('the programmable target', () => {
   test('knows when its own event loop was late', async () => {
     const target = await start({});
     await waitUntil('the event loop has been watched', () => target.log().loopDelayMaxUs > 0);
+    const fromUs = systemClock.nowUs();
     const untilMs = performance.now() + 60;
     while (performance.now() < untilMs);
+    const toUs = systemClock.nowUs();
     await waitUntil('the stall has been noticed', () => target.log().loopDelayMaxUs > 50_000);
+    const seen = target.log().stalls.filter((stall) => stall.fromUs <= fromUs && stall.toUs >= toUs);
+    expect(seen).toHaveLength(1);
+    expect(seen[0]?.lateUs).toBeGreaterThan(50_000);
+    target.reset();
+    expect(target.log()).toMatchObject({ stalls: [], loopDelayMaxUs: 0 });
   });
 
   test('can stay silent after counting, and can refuse even to read', async () => {

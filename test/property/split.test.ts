@@ -274,6 +274,27 @@ describe('owners', () => {
     );
   });
 
+  test('are those of smooth weighted round-robin, turn by turn', () => {
+    const fleets = fc
+      .array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 40 })
+      .map((weights) => weights.map((weight, place) => ({ id: `agent-${place}`, weight })));
+    fc.assert(
+      fc.property(fleets, (agents) => {
+        const sum = agents.reduce((all, { weight }) => all + weight, 0);
+        const credits = agents.map(() => 0);
+        const owners = spreadOwners(agents);
+        for (const owner of owners) {
+          agents.forEach(({ weight }, place) => (credits[place]! += weight));
+          const richest = credits.indexOf(Math.max(...credits));
+          expect(owner).toBe(agents[richest]?.id);
+          credits[richest]! -= sum;
+        }
+        // Once round, in lowest terms: everybody has paid what they gained.
+        expect(credits).toEqual(agents.map(() => 0));
+      }),
+    );
+  });
+
   test('own every VU once, and whoever owns an index owns a VU to run it', () => {
     const load: fc.Arbitrary<Load> = fc.oneof(
       openLoad,

@@ -41,14 +41,15 @@ export function noiseMs(
   return Math.max(target.loopDelayMaxUs / 1_000, ...agents.flatMap(({ pacerLagMaxMs, loopDelayMaxMs }) => [pacerLagMaxMs, loopDelayMaxMs]));
 }
 
-/** The same of a part of a run: `(fromUs, toUs)`, from the run's zero on, to milliseconds. What an agent saw is known interval by interval. */
-export async function noiseWithin(run: ClusterRun, { stalls }: TargetLog): Promise<(fromUs: number, toUs: number) => number> {
+/** How late event loops were in a part of a run, `(fromUs, toUs)` from the run's zero on: milliseconds. Of the target's loop it is known to the
+ *  moment, of an agent's to the interval. How late an agent fired is no part of it: that is what is tested. */
+export async function noiseWithinMs(run: ClusterRun, { stalls }: TargetLog): Promise<(fromUs: number, toUs: number) => number> {
   const originUs = zeroUs(run);
   const intervalUs = run.plan.intervalMs * 1_000;
-  const late = stalls.map(({ endUs, lateUs }) => ({ fromUs: endUs - lateUs - originUs, toUs: endUs - originUs, lateUs }));
+  const late = stalls.map(({ fromUs, toUs, lateUs }) => ({ fromUs: fromUs - originUs, toUs: toUs - originUs, lateUs }));
   for await (const { intervalIndex, intervalCount, health } of run.bundle.agentLines()) {
     const [fromUs, toUs] = [intervalIndex * intervalUs, (intervalIndex + intervalCount) * intervalUs];
-    late.push({ fromUs, toUs, lateUs: Math.max(health.loopDelayMaxUs, health.pacerLagMaxUs) });
+    late.push({ fromUs, toUs, lateUs: health.loopDelayMaxUs });
   }
   return (fromUs, toUs) =>
     Math.max(0, ...late.filter((moment) => moment.fromUs < toUs && moment.toUs > fromUs).map(({ lateUs }) => lateUs / 1_000));

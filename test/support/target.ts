@@ -51,13 +51,15 @@ export interface TargetLog {
   readonly connectionsOpened: number;
   /** Moments at which the target's own event loop was late, in their order: what a test may blame on the machine. */
   readonly stalls: readonly Stall[];
-  /** The longest of them. */
+  /** The longest that it was late, however short. */
   readonly loopDelayMaxUs: number;
 }
 
-/** An event loop did nothing for some time before `endUs` (microseconds since the Unix epoch), and was late by `lateUs` then. */
+/** An event loop was late. Instants are microseconds since the Unix epoch. */
 export interface Stall {
-  readonly endUs: number;
+  /** It was last seen in time. */
+  readonly fromUs: number;
+  readonly toUs: number;
   readonly lateUs: number;
 }
 
@@ -184,11 +186,12 @@ export class Target {
   }
 
   private onProbe(): void {
-    const endUs = systemClock.nowUs();
-    const lateUs = endUs - this.probedUs - LOOP_DELAY_EVERY_MS * 1_000;
-    this.probedUs = endUs;
+    const fromUs = this.probedUs;
+    const toUs = systemClock.nowUs();
+    const lateUs = toUs - fromUs - LOOP_DELAY_EVERY_MS * 1_000;
+    this.probedUs = toUs;
     this.loopDelayMaxUs = Math.max(this.loopDelayMaxUs, lateUs);
-    if (lateUs > STALL_MIN_US && this.stalls.length < STALLS_MAX) this.stalls.push({ endUs, lateUs });
+    if (lateUs > STALL_MIN_US && this.stalls.length < STALLS_MAX) this.stalls.push({ fromUs, toUs, lateUs });
   }
 
   private onRequest(request: IncomingMessage, response: ServerResponse): void {

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 import { service as healthService } from 'grpc-health-check';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { RunInfo } from '../../coordinator/rpc/runs-client.ts';
 import { readBundle } from '../../shared/report/index.ts';
 import { NatsServer } from '../support/nats-server.ts';
@@ -144,9 +144,10 @@ describe('a cluster started by hand', () => {
   });
 
   test('an agent whose join token is not the coordinator’s ends with 108, one with the right token joins', async () => {
+    const guarded = await shell.coordinator(nats.url, '--join-token', 'open sesame');
     // These two make no load.
     vi.stubEnv('MUSTER_REHEARSAL', 'short');
-    const guarded = await shell.coordinator(nats.url, '--join-token', 'open sesame');
+    onTestFinished(() => void vi.stubEnv('MUSTER_REHEARSAL', 'on'));
     const join_ = ['agent', '--coordinator', guarded.address, '--nats', nats.url, '--join-token'];
     const refused = await shell.muster(...join_, 'open barley');
     expect(refused.code, refused.stderr).toBe(108);

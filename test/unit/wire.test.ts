@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { AppError } from '../../shared/base/index.ts';
+import { AppError, ID_PATTERN } from '../../shared/base/index.ts';
 import { HTTP_DEFAULTS, type Workload } from '../../shared/plan/index.ts';
 import {
   batchFilter,
@@ -9,7 +9,6 @@ import {
   decodeWorkload,
   encodeWorkload,
   eventSubject,
-  ID_PATTERN,
   nextAgentState,
   planFromWire,
   planToWire,
