@@ -9,6 +9,7 @@ import {
   type MachineRate,
 } from '../shared/wire/index.ts';
 import { ClockOffset, type ClockEstimate } from './clock-offset.ts';
+import { Patience } from './patience.ts';
 
 /** One agent process on its control stream. */
 export interface Agent {
@@ -58,8 +59,7 @@ const PINGS_PER_BEAT_MAX = 200;
 /** Unanswered pings remembered; past it they are forgotten. */
 const PINGS_PENDING_MAX = 32;
 const AGENT_STREAMS_MAX = 10_000;
-/** Beats this far apart, one a second is due, mean that we ourselves were deaf meanwhile, and what agents said waits to be read: all are given
- *  time anew. */
+/** Beats this far apart, one a second is due, are a stall of our own. */
 const OWN_STALL_US = 2_000_000;
 
 /** The agents that have joined, their states and clocks. It knows nothing of plans: a run claims agents and is told what they say. */
@@ -71,15 +71,13 @@ export class Fleet {
   private readonly listeners = new Map<string, FleetListener>();
   private changed: (() => void)[] = [];
   private beats = 0;
-  private beatUs: number;
-  /** Nobody's silence counts from before this instant. */
-  private patientFromUs = -Infinity;
+  private readonly patience: Patience;
 
   constructor(clock: Clock, log: Log, joinToken: string) {
     this.clock = clock;
     this.log = log;
     this.joinToken = joinToken;
-    this.beatUs = clock.nowUs();
+    this.patience = new Patience(clock.nowUs(), OWN_STALL_US);
   }
 
   /** Takes an agent in. Throws `AppError` when it may not join: wrong token, another major version, an id that is taken. */
@@ -143,12 +141,11 @@ export class Fleet {
   beat(): void {
     const nowUs = this.clock.nowUs();
     this.beats++;
-    if (nowUs - this.beatUs > OWN_STALL_US) this.patientFromUs = nowUs;
-    this.beatUs = nowUs;
+    this.patience.look(nowUs);
     const every = Math.ceil(this.members.size / PINGS_PER_BEAT_MAX);
     let number = 0;
     for (const member of [...this.members.values()]) {
-      if (nowUs - Math.max(member.lastSeenUs, this.patientFromUs) > SILENCE_MAX_MS * 1000) {
+      if (nowUs - Math.max(member.lastSeenUs, this.patience.fromUs) > SILENCE_MAX_MS * 1000) {
         this.leave(member, { reason: `silent for ${SILENCE_MAX_MS / 1000} s`, isHangUp: false });
         member.hangUp();
       } else if (number++ % every === this.beats % every) member.ping(nowUs);

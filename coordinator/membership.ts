@@ -6,6 +6,7 @@ import type { EpochLog } from './epoch-log.ts';
 import type { Agent, Fleet } from './fleet.ts';
 import { earliestUs, EPOCH_MARGIN_US, lossTerms, type LossTerms } from './loss-terms.ts';
 import type { Participant, Participants } from './participants.ts';
+import { Patience } from './patience.ts';
 import type { LossPolicy } from './submission.ts';
 
 export interface MembershipContext {
@@ -42,7 +43,7 @@ export type MembershipChange =
     }
   | { readonly kind: 'agent-joined'; readonly agent: string; readonly how: 'came-back' | 'late' };
 
-/** A look that comes this late means that we ourselves were deaf meanwhile: everybody is given time to be heard again. */
+/** Looks this far apart, several a second are due, are a stall of our own. */
 const OWN_STALL_US = 1_000_000;
 
 /** Who takes part in a run while it makes load. An agent of which neither plane hears is lost; under `rebalance` the others get its share
@@ -53,9 +54,7 @@ const OWN_STALL_US = 1_000_000;
 export class Membership {
   private readonly context: MembershipContext;
   private readonly terms: LossTerms;
-  private lookedUs: number;
-  /** Nobody's silence counts from before this instant. */
-  private patientFromUs: number;
+  private readonly patience: Patience;
   /** The newest batch that was handed to us, by its place in the stream. */
   private consumedSequence: number;
   private readonly asking = new Map<string, Promise<void>>();
@@ -63,8 +62,8 @@ export class Membership {
   constructor(context: MembershipContext) {
     this.context = context;
     this.terms = lossTerms(context.plan);
-    this.lookedUs = context.clock.nowUs();
-    this.patientFromUs = Math.max(context.zeroUs, this.lookedUs);
+    const nowUs = context.clock.nowUs();
+    this.patience = new Patience(nowUs, OWN_STALL_US, Math.max(context.zeroUs, nowUs));
     this.consumedSequence = context.fromSequence;
   }
 
@@ -80,8 +79,7 @@ export class Membership {
   look(): void {
     const { clock, participants } = this.context;
     const nowUs = clock.nowUs();
-    if (nowUs - this.lookedUs > OWN_STALL_US) this.patientFromUs = nowUs;
-    this.lookedUs = nowUs;
+    this.patience.look(nowUs);
     for (const part of participants.all) {
       if (part.isLost || !part.hasStarted) continue;
       if (this.isSilent(part, nowUs)) this.ask(part);
@@ -114,7 +112,7 @@ export class Membership {
 
   private isSilent(part: Participant, nowUs: number): boolean {
     const limitUs = part.disconnected === undefined ? this.terms.silentUs : this.terms.brokenUs;
-    const isHeard = nowUs - Math.max(part.lastSeenUs, this.patientFromUs, part.awaitedUntilUs) < limitUs;
+    const isHeard = nowUs - Math.max(part.lastSeenUs, this.patience.fromUs, part.awaitedUntilUs) < limitUs;
     return !isHeard && part.finished === undefined && !this.context.hasDelivered(part.agent);
   }
 
